@@ -7,10 +7,12 @@ mod error;
 mod events;
 mod heads;
 mod interactions;
+mod math;
 mod score;
 mod segment;
 mod sentiment;
 mod span;
+mod tokenize;
 
 pub use content::Boilerplate;
 pub use document::Document;
@@ -21,3 +23,4 @@ pub use interactions::Provider;
 pub use segment::{BlockKind, Segment, segment};
 pub use sentiment::{Sentiment, SentimentLabel};
 pub use span::{InteractionId, SentenceId, Span};
+pub use tokenize::{Token, Tokenizer};
