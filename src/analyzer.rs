@@ -328,7 +328,16 @@ impl Analyzer {
         I: IntoIterator,
         I::Item: AsStory + Sync,
     {
-        AnalyzeIter::new(self, stories.into_iter())
+        self.analyze_iter_with(stories, AnalyzeOptions::default())
+    }
+
+    /// Analyses a stream of stories with the given options.
+    pub fn analyze_iter_with<I>(&self, stories: I, options: AnalyzeOptions) -> AnalyzeIter<'_, I::IntoIter>
+    where
+        I: IntoIterator,
+        I::Item: AsStory + Sync,
+    {
+        AnalyzeIter::new(self, stories.into_iter(), options)
     }
 
     fn prepare<'t>(

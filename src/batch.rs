@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::analysis::Analysis;
-use crate::analyzer::{Analyzer, AsStory};
+use crate::analyzer::{AnalyzeOptions, Analyzer, AsStory};
 use crate::error::AnalyzeError;
 
 /// Stories that are read ahead, at most, for each thread of the pool.
@@ -19,6 +19,7 @@ const LOOK_AHEAD_BYTES: usize = 1 << 20;
 pub struct AnalyzeIter<'a, I: Iterator> {
     analyzer: &'a Analyzer,
     stories: I,
+    options: AnalyzeOptions,
     ready: VecDeque<(I::Item, Result<Analysis, AnalyzeError>)>,
 }
 
@@ -33,8 +34,8 @@ where
     I: Iterator,
     I::Item: AsStory + Sync,
 {
-    pub(crate) fn new(analyzer: &'a Analyzer, stories: I) -> Self {
-        AnalyzeIter { analyzer, stories, ready: VecDeque::new() }
+    pub(crate) fn new(analyzer: &'a Analyzer, stories: I, options: AnalyzeOptions) -> Self {
+        AnalyzeIter { analyzer, stories, options, ready: VecDeque::new() }
     }
 
     fn fill(&mut self) {
@@ -46,7 +47,7 @@ where
             items.push(item);
         }
         let documents: Vec<_> = items.iter().map(AsStory::as_story).collect();
-        let results = self.analyzer.analyze_batch(&documents);
+        let results = self.analyzer.analyze_batch_with(&documents, &self.options);
         drop(documents);
         self.ready.extend(items.into_iter().zip(results));
     }
