@@ -2,6 +2,10 @@
 
 use crate::span::Span;
 
+mod boundary;
+mod lines;
+mod words;
+
 /// What kind of block a sentence stands in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -41,10 +45,23 @@ impl Segment {
 
 /// Finds the sentences of `text`: sorted, not overlapping, and what lies between them is white space.
 pub fn segment(text: &str) -> Vec<Segment> {
-    let trimmed = text.trim();
-    if trimmed.is_empty() {
-        return Vec::new();
+    let mut segments = Vec::new();
+    for (number, block) in lines::blocks(text).into_iter().enumerate() {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let mut start = block.start;
+        let mut push = |end: usize| {
+            let piece = &text[start..end];
+            let trimmed = piece.trim();
+            if !trimmed.is_empty() {
+                let from = start + (piece.len() - piece.trim_start().len());
+                if let Some(span) = Span::try_new(from, from + trimmed.len()) {
+                    segments.push(Segment { span, block: number, kind: block.kind });
+                }
+            }
+            start = end;
+        };
+        boundary::cuts(text, block.start, block.end, &mut push);
+        push(block.end);
     }
-    let start = text.len() - text.trim_start().len();
-    vec![Segment { span: Span::new(start, start + trimmed.len()), block: 0, kind: BlockKind::Paragraph }]
+    segments
 }
