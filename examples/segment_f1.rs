@@ -37,7 +37,12 @@ fn main() -> anyhow::Result<()> {
                     for &end in set.difference(other) {
                         let from = text.floor_char_boundary(end.saturating_sub(60));
                         let to = text.ceil_char_boundary((end + 50).min(text.len()));
-                        println!("{} {sign} {:?} ‖ {:?}", story["id"].as_str().unwrap_or(""), &text[from..end], &text[end..to]);
+                        println!(
+                            "{} {sign} {:?} ‖ {:?}",
+                            story["id"].as_str().unwrap_or(""),
+                            &text[from..end],
+                            &text[end..to]
+                        );
                     }
                 }
             }

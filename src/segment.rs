@@ -1,5 +1,6 @@
 //! Sentences: where each begins and ends, and which block of the text it stands in.
 
+use crate::content::furniture::{self, Reading};
 use crate::span::Span;
 
 mod boundary;
@@ -46,6 +47,7 @@ impl Segment {
 /// Finds the sentences of `text`: sorted, not overlapping, and what lies between them is white space.
 pub fn segment(text: &str) -> Vec<Segment> {
     let mut segments = Vec::new();
+    let mut reading = Reading::default();
     for (number, block) in lines::blocks(text).into_iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let mut start = block.start;
@@ -60,7 +62,20 @@ pub fn segment(text: &str) -> Vec<Segment> {
             }
             start = end;
         };
-        boundary::cuts(text, block.start, block.end, &mut push);
+        // Furniture is one piece each; what stands between is cut into sentences.
+        let mut from = block.start;
+        for piece in furniture::find(&text[block.start..block.end], &mut reading) {
+            let to = block.start + piece.start;
+            boundary::heading_cuts(text, from, to, &mut push);
+            boundary::cuts(text, from, to, &mut push);
+            push(to);
+            from = block.start + piece.end;
+            push(from);
+        }
+        if from > block.start {
+            boundary::heading_cuts(text, from, block.end, &mut push);
+        }
+        boundary::cuts(text, from, block.end, &mut push);
         push(block.end);
     }
     segments

@@ -64,6 +64,30 @@ pub(super) fn cuts(text: &str, start: usize, end: usize, mut found: impl FnMut(u
     }
 }
 
+/// Cuts a run of headings that lost its line breaks: after a word in lower case, "How", "The" or "My" begins a new one.
+///
+/// `piece` stands between furniture and holds no terminator.
+pub(super) fn heading_cuts(text: &str, start: usize, end: usize, mut found: impl FnMut(usize)) {
+    const BEGINNINGS: &[&str] = &["A", "An", "How", "My", "The", "What", "When", "Where", "Why"];
+    let piece = &text[start..end];
+    if piece.len() > 240 || piece.contains(is_terminator) || piece.contains('\n') {
+        return;
+    }
+    let mut before: Option<&str> = None;
+    for word in piece.split_whitespace() {
+        let at = start + (word.as_ptr() as usize - piece.as_ptr() as usize);
+        if BEGINNINGS.contains(&word)
+            && before.is_some_and(|b| {
+                b.chars().all(|c| c.is_lowercase() || c == '\'' || c == '’') && !words::is_open_ended(b)
+            })
+            && text[at + word.len()..end].split_whitespace().nth(1).is_some()
+        {
+            found(at);
+        }
+        before = Some(word);
+    }
+}
+
 /// Cuts after terminators that only the Unicode rules know (those of other scripts).
 fn foreign_cuts(block: &str) -> Vec<usize> {
     let mut cuts = Vec::new();
@@ -156,7 +180,10 @@ impl Scan<'_> {
     /// A terminator with white space after it.
     fn spaced(&self, marks: &str, before: &Left<'_>, closers: &str, next: Right<'_>) -> bool {
         let quoted = closers.contains(['"', '”', '’', '\'', ')', ']', '»']);
-        if matches!(next.first, ',' | ';' | ':' | ')' | ']' | '}' | '.' | '!' | '?' | '…' | '%' | '/' | '=' | '|' | '>' | '<') {
+        if matches!(
+            next.first,
+            ',' | ';' | ':' | ')' | ']' | '}' | '.' | '!' | '?' | '…' | '%' | '/' | '=' | '|' | '>' | '<'
+        ) {
             return false;
         }
         if before.text.ends_with('(') {
@@ -164,7 +191,11 @@ impl Scan<'_> {
             return false;
         }
         let dots = marks.chars().all(|c| c == '.' || c == '…');
-        if marks == "." && closers == ")" && before.word.len() <= 2 && before.word.bytes().all(|b| b.is_ascii_digit()) {
+        if marks == "."
+            && closers == ")"
+            && before.word.len() <= 2
+            && before.word.bytes().all(|b| b.is_ascii_digit())
+        {
             return false;
         }
         if marks == "." && closers.is_empty() {
@@ -202,7 +233,8 @@ impl Scan<'_> {
         }
         if word.chars().count() == 1 && word.chars().all(char::is_alphabetic) {
             // An initial, or a letter that names something ("plan B.").
-            return next.first.is_uppercase() && words::is_starter(next.word) || !next.first.is_alphanumeric();
+            return next.first.is_uppercase() && words::is_starter(next.word)
+                || !next.first.is_alphanumeric();
         }
         if words::is_clock(word) {
             return next.first.is_uppercase() && !words::follows_clock(next.word) || next.begins_sentence();
@@ -226,9 +258,15 @@ impl Scan<'_> {
             if marks == "." && !quoted {
                 // "U.S", "J.Crew", "Ph.D": the word before must be a common one.
                 return before.word.chars().count() > 1
-                    && before.word.chars().next_back().is_some_and(|c| c.is_lowercase() || c.is_ascii_digit() || c == '%')
+                    && before
+                        .word
+                        .chars()
+                        .next_back()
+                        .is_some_and(|c| c.is_lowercase() || c.is_ascii_digit() || c == '%')
                     && !words::is_title(before.word)
-                    || before.is_shouted() && next.word.chars().all(char::is_uppercase) && next.word.len() > 1;
+                    || before.is_shouted()
+                        && next.word.chars().all(char::is_uppercase)
+                        && next.word.len() > 1;
             }
             if dots && marks != "." {
                 return next.word != "I" && !next.word.starts_with("I'") && !next.word.starts_with("I’");
@@ -265,8 +303,9 @@ fn starts_with_www(token: &str) -> bool {
 /// Endings of addresses and files that may follow a full stop in capitals.
 fn is_ending(tail: &str) -> bool {
     const ENDINGS: &[&str] = &[
-        "ai", "app", "biz", "ca", "co", "com", "de", "doc", "docx", "edu", "eu", "fr", "gif", "gov", "htm", "html", "info", "io",
-        "jpeg", "jpg", "js", "mp3", "mp4", "net", "org", "pdf", "php", "png", "txt", "uk", "us", "xls", "xlsx", "zip",
+        "ai", "app", "biz", "ca", "co", "com", "de", "doc", "docx", "edu", "eu", "fr", "gif", "gov", "htm",
+        "html", "info", "io", "jpeg", "jpg", "js", "mp3", "mp4", "net", "org", "pdf", "php", "png", "txt",
+        "uk", "us", "xls", "xlsx", "zip",
     ];
     tail.len() <= 5 && ENDINGS.iter().any(|ending| tail.eq_ignore_ascii_case(ending))
 }
@@ -284,7 +323,10 @@ impl<'t> Left<'t> {
     fn of(block: &'t str, sentence: usize, mark: usize) -> Left<'t> {
         let from = block.ceil_char_boundary(sentence.max(mark.saturating_sub(REACH)).min(mark));
         let text = &block[from..mark];
-        let token = text.rsplit(|c: char| c.is_whitespace() || matches!(c, '/' | '—' | '–')).next().unwrap_or_default();
+        let token = text
+            .rsplit(|c: char| c.is_whitespace() || matches!(c, '/' | '—' | '–'))
+            .next()
+            .unwrap_or_default();
         let word = token.trim_start_matches(|c: char| !c.is_alphanumeric());
         let is_list_marker = mark - sentence <= 8 && {
             let head = block[sentence..].trim_start();
@@ -306,7 +348,10 @@ impl<'t> Left<'t> {
     /// Whether the word is written as an abbreviation is: "Inc", "a.m", "hrs" after a number; and not "sun", "sat", "no".
     fn is_abbreviated(&self) -> bool {
         let lower = self.word.chars().next().is_some_and(char::is_lowercase);
-        let real_words = ["ad", "am", "art", "co", "dec", "fl", "int", "mar", "may", "min", "mo", "mon", "no", "pm", "pt", "sat", "sec", "st", "sun", "wed"];
+        let real_words = [
+            "ad", "am", "art", "co", "dec", "fl", "int", "mar", "may", "min", "mo", "mon", "no", "pm", "pt",
+            "sat", "sec", "st", "sun", "wed",
+        ];
         !(lower && real_words.contains(&self.word) && !self.number_before())
     }
 
@@ -323,6 +368,8 @@ struct Right<'t> {
     word: &'t str,
     second: &'t str,
     third: &'t str,
+    /// Whether the second word is followed by a mark or by nothing.
+    stop_after_second: bool,
     /// Whether white space follows the first word.
     spaced: bool,
 }
@@ -334,11 +381,14 @@ impl<'t> Right<'t> {
         let first = text.chars().next().unwrap_or(' ');
         let body = text.trim_start_matches(|c: char| !c.is_alphanumeric() && !c.is_whitespace());
         let word = first_word(body);
-        let mut more = body.split_whitespace().skip(1).map(first_word);
-        let second = more.next().unwrap_or_default();
+        let mut more = body.split_whitespace().skip(1);
+        let whole = more.next().unwrap_or_default();
+        let second = first_word(whole);
+        let mut more = more.map(first_word);
         let third = more.next().unwrap_or_default();
+        let stop_after_second = whole.len() > second.len() || third.is_empty();
         let spaced = body[word.len()..].chars().next().is_none_or(|c| c.is_whitespace() || c == ',');
-        Right { first, word, second, third, spaced }
+        Right { first, word, second, third, stop_after_second, spaced }
     }
 
     fn begins_word(&self) -> bool {
@@ -361,9 +411,12 @@ impl<'t> Right<'t> {
         if self.first.is_lowercase() {
             return true;
         }
+        // "She said he would call." begins a sentence of its own, "She said." does not.
         self.first.is_uppercase()
-            && (words::is_speech_verb(self.second)
-                || words::is_speech_verb(self.third) && !words::is_starter(self.word) && self.second.starts_with(char::is_uppercase))
+            && (words::is_speech_verb(self.second) && self.stop_after_second
+                || words::is_speech_verb(self.third)
+                    && !words::is_starter(self.word)
+                    && self.second.starts_with(char::is_uppercase))
     }
 }
 
@@ -380,7 +433,9 @@ fn is_acronym(word: &str) -> bool {
 }
 
 fn first_word(text: &str) -> &str {
-    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’' || c == '-')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’' || c == '-'))
+        .unwrap_or(text.len());
     &text[..end]
 }
 

@@ -79,7 +79,11 @@ fn lines(text: &str) -> Vec<Line<'_>> {
                 blank += 1;
             }
         } else {
-            lines.push(Line { start: start + (piece.len() - trimmed.len()), text: line, after_blank: blank > 0 });
+            lines.push(Line {
+                start: start + (piece.len() - trimmed.len()),
+                text: line,
+                after_blank: blank > 0,
+            });
             blank = 0;
         }
         start += piece.len();
@@ -94,7 +98,10 @@ fn wraps(lines: &[Line<'_>]) -> bool {
     let mut broken = 0;
     let mut whole = 0;
     for pair in lines.windows(2) {
-        if pair[1].after_blank || marker(pair[1].text).is_some() || marker(pair[0].text) == Some(pair[0].text.len()) {
+        if pair[1].after_blank
+            || marker(pair[1].text).is_some()
+            || marker(pair[0].text) == Some(pair[0].text.len())
+        {
             continue;
         }
         longest = longest.max(pair[0].text.len());
@@ -130,7 +137,9 @@ fn continues(line: Line<'_>, next: Line<'_>, wrapped: bool) -> bool {
     if ends_sentence(line.text) {
         return wrapped && line.text.len() >= SHORT_LINE;
     }
-    if words::is_open_ended(last_word(line.text)) && !line.text.ends_with(['.', ':']) || line.text.ends_with(',') {
+    if words::is_open_ended(last_word(line.text)) && !line.text.ends_with(['.', ':'])
+        || line.text.ends_with(',')
+    {
         return wrapped || begins_lower(next.text) || line.text.len() >= SHORT_LINE;
     }
     if line.text.ends_with(':') {
@@ -148,7 +157,9 @@ fn is_heading(line: Line<'_>, next: Option<&Line<'_>>) -> bool {
         return false;
     }
     let words = text.split_whitespace().count();
-    words <= 14 && (is_title_case(text) || !ends_sentence(text) && next.is_none_or(|n| n.after_blank || n.text.len() > text.len()))
+    words <= 14
+        && (is_title_case(text)
+            || !ends_sentence(text) && next.is_none_or(|n| n.after_blank || n.text.len() > text.len()))
 }
 
 /// Whether most longer words of a line begin with a capital.
@@ -183,7 +194,10 @@ fn last_word(text: &str) -> &str {
 /// Length of the list marker that `text` begins with, white space not counted: `•`, `-`, `1.`, `2)`, `(a)`.
 pub(super) fn marker(text: &str) -> Option<usize> {
     let first = text.chars().next()?;
-    if matches!(first, '•' | '●' | '▪' | '◦' | '‣' | '·' | '-' | '–' | '—' | '*' | '+' | '»' | '→' | '✓' | '✔') {
+    if matches!(
+        first,
+        '•' | '●' | '▪' | '◦' | '‣' | '·' | '-' | '–' | '—' | '*' | '+' | '»' | '→' | '✓' | '✔'
+    ) {
         let rest = &text[first.len_utf8()..];
         let spaced = rest.is_empty() || rest.starts_with(char::is_whitespace);
         return spaced.then_some(first.len_utf8());
@@ -238,11 +252,17 @@ mod tests {
     #[test]
     fn a_marker_alone_on_its_line_belongs_to_the_next() {
         let text = "1.\nThey rang.\n2.\nThey came.";
-        assert_eq!(texts(text), [("1.\nThey rang.", BlockKind::ListItem), ("2.\nThey came.", BlockKind::ListItem)]);
+        assert_eq!(
+            texts(text),
+            [("1.\nThey rang.", BlockKind::ListItem), ("2.\nThey came.", BlockKind::ListItem)]
+        );
     }
 
     #[test]
     fn windows_line_ends_are_no_blank_lines() {
-        assert_eq!(lines("a\r\nb\r\n\r\nc").iter().map(|l| l.after_blank).collect::<Vec<_>>(), [false, false, true]);
+        assert_eq!(
+            lines("a\r\nb\r\n\r\nc").iter().map(|l| l.after_blank).collect::<Vec<_>>(),
+            [false, false, true]
+        );
     }
 }
