@@ -4,6 +4,8 @@ use crate::segment::Segment;
 
 pub(crate) mod furniture;
 mod menu;
+mod place;
+mod repeat;
 
 /// Why a sentence is no part of the story.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,6 +57,42 @@ impl Boilerplate {
 }
 
 /// For each sentence why it is no part of the story, or `None` where it is.
-pub(crate) fn boilerplate(_text: &str, segments: &[Segment]) -> Vec<Option<Boilerplate>> {
-    vec![None; segments.len()]
+///
+/// # How it decides
+///
+/// Three questions, in this order, each by its own part:
+///
+/// 1. Is it a known piece of furniture (`furniture`, rules in `data/segment/furniture.toml`)?
+/// 2. Did the same words stand before (`repeat`)?
+/// 3. Does its place speak against it (`place`): a line between menus, the words about the author at the end, what follows the
+///    comment form?
+pub(crate) fn boilerplate(text: &str, segments: &[Segment]) -> Vec<Option<Boilerplate>> {
+    let mut reasons = furniture_reasons(text, segments);
+    repeat::mark(text, segments, &mut reasons);
+    place::mark(text, segments, &mut reasons);
+    reasons
 }
+
+fn furniture_reasons(text: &str, segments: &[Segment]) -> Vec<Option<Boilerplate>> {
+    let mut reasons = vec![None; segments.len()];
+    let mut reading = furniture::Reading::default();
+    let mut first = 0;
+    for block in segments.chunk_by(|a, b| a.block == b.block) {
+        let start = block.first().map_or(0, |s| s.span.start());
+        let end = block.last().map_or(start, |s| s.span.end());
+        let mut at = first;
+        for piece in furniture::find(&text[start..end], &mut reading) {
+            while at < first + block.len() && segments[at].span.end() <= start + piece.end {
+                if segments[at].span.start() >= start + piece.start {
+                    reasons[at] = Some(piece.reason);
+                }
+                at += 1;
+            }
+        }
+        first += block.len();
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests;

@@ -211,8 +211,8 @@ const GLUED_STARTERS: &[&str] = &[
 /// Verbs that attach a quotation to its speaker ("...?" she asked).
 const SPEECH: &[&str] = &[
     "added",
-    "admitted",
     "adds",
+    "admitted",
     "agreed",
     "announced",
     "answered",
