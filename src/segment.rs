@@ -50,6 +50,7 @@ pub fn segment(text: &str) -> Vec<Segment> {
     let mut reading = Reading::default();
     for (number, block) in lines::blocks(text).into_iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let first = segments.len();
         let mut start = block.start;
         let mut push = |end: usize| {
             let piece = &text[start..end];
@@ -77,6 +78,13 @@ pub fn segment(text: &str) -> Vec<Segment> {
         }
         boundary::cuts(text, from, block.end, &mut push);
         push(block.end);
+        // A line of several sentences is no heading.
+        let sentences = &mut segments[first..];
+        if block.kind == BlockKind::Heading && from == block.start && sentences.len() > 1 {
+            for segment in sentences {
+                segment.kind = BlockKind::Paragraph;
+            }
+        }
     }
     segments
 }

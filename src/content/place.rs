@@ -129,9 +129,7 @@ fn head(segments: &[Segment], lines: &[bool], reasons: &mut [Option<Boilerplate>
                     .find(|&i| reasons[i].is_none())
                     .is_some_and(|i| lines[i]);
                 let same_block = at + 1 < segments.len() && segments[at].block == segments[at + 1].block;
-                if !menu && is_page(next) && at + 2 < segments.len()
-                    || is_page(before) && title_follows && same_block
-                {
+                if !menu && is_page(next) && another_title || is_page(before) && title_follows && same_block {
                     reasons[at] = Some(Boilerplate::Navigation);
                 } else {
                     break;
@@ -327,7 +325,9 @@ fn goes_on_about(body: &str) -> bool {
 
 /// After the comment form, late in the text, only the foot of the page follows, up to another byline.
 fn footer(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerplate>]) {
+    let nobody = HashSet::new();
     let mut foot = false;
+    let mut about = false;
     for at in 0..segments.len() {
         let body = &text[segments[at].span.range()];
         match reasons[at] {
@@ -336,7 +336,11 @@ fn footer(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerplate>])
             }
             Some(Boilerplate::Byline) => foot = false,
             Some(_) => {}
-            None if foot => reasons[at] = Some(Boilerplate::Promotion),
+            None if foot => {
+                let sentence = body.ends_with('.');
+                about = sentence && (about || bio_points(body, &nobody, &nobody) > 0);
+                reasons[at] = Some(if about { Boilerplate::AuthorBio } else { Boilerplate::Promotion });
+            }
             None => {}
         }
     }

@@ -100,3 +100,21 @@ fn print_seeds() {
         }
     }
 }
+
+#[test]
+fn print_file() {
+    for path in std::env::var("SHOW").unwrap_or_default().split_whitespace() {
+        let text = std::fs::read_to_string(path).unwrap();
+        let segments = segment(&text);
+        println!("##### {path}");
+        for (s, r) in segments.iter().zip(boilerplate(&text, &segments)) {
+            println!(
+                "{:3} {:?} {:10} {:?}",
+                s.block(),
+                s.kind(),
+                r.map_or("", |r| r.as_str()),
+                &text[s.span().range()]
+            );
+        }
+    }
+}

@@ -186,6 +186,10 @@ impl Scan<'_> {
         ) {
             return false;
         }
+        if next.closes_at_once {
+            // "(IT WORKED. NICE)": one word before the bracket closes is no sentence.
+            return false;
+        }
         if before.text.ends_with('(') {
             // "(!)", "(?)": a remark on the word before.
             return false;
@@ -254,6 +258,10 @@ impl Scan<'_> {
             return false;
         }
         let dots = marks.chars().all(|c| c == '.' || c == '…');
+        if next.is_initial {
+            // "Ph.D.", "J.R.R."
+            return false;
+        }
         if next.first.is_uppercase() {
             if marks == "." && !quoted {
                 // "U.S", "J.Crew", "Ph.D": the word before must be a common one.
@@ -372,6 +380,10 @@ struct Right<'t> {
     stop_after_second: bool,
     /// Whether white space follows the first word.
     spaced: bool,
+    /// Whether the first word is one letter with a full stop.
+    is_initial: bool,
+    /// Whether a bracket closes behind the first word.
+    closes_at_once: bool,
 }
 
 impl<'t> Right<'t> {
@@ -381,6 +393,9 @@ impl<'t> Right<'t> {
         let first = text.chars().next().unwrap_or(' ');
         let body = text.trim_start_matches(|c: char| !c.is_alphanumeric() && !c.is_whitespace());
         let word = first_word(body);
+        let closes_at_once =
+            !word.is_empty() && body[word.len()..].starts_with([')', ']']) && !text.starts_with(['(', '[']);
+        let is_initial = word.chars().count() == 1 && body[word.len()..].starts_with('.');
         let mut more = body.split_whitespace().skip(1);
         let whole = more.next().unwrap_or_default();
         let second = first_word(whole);
@@ -388,7 +403,7 @@ impl<'t> Right<'t> {
         let third = more.next().unwrap_or_default();
         let stop_after_second = whole.len() > second.len() || third.is_empty();
         let spaced = body[word.len()..].chars().next().is_none_or(|c| c.is_whitespace() || c == ',');
-        Right { first, word, second, third, stop_after_second, spaced }
+        Right { first, word, second, third, stop_after_second, spaced, closes_at_once, is_initial }
     }
 
     fn begins_word(&self) -> bool {

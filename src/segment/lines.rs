@@ -135,7 +135,9 @@ fn continues(line: Line<'_>, next: Line<'_>, wrapped: bool) -> bool {
         return false;
     }
     if ends_sentence(line.text) {
-        return wrapped && line.text.len() >= SHORT_LINE;
+        // Some editors break a paragraph after its first word ("The\npositive experience").
+        let first_word_alone = words::is_open_ended(next.text) && next.text.starts_with(char::is_uppercase);
+        return wrapped && line.text.len() >= SHORT_LINE && !first_word_alone;
     }
     if words::is_open_ended(last_word(line.text)) && !line.text.ends_with(['.', ':'])
         || line.text.ends_with(',')
