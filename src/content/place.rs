@@ -142,9 +142,11 @@ fn head(segments: &[Segment], lines: &[bool], reasons: &mut [Option<Boilerplate>
 /// After "Recent comments" and the like stands a link.
 fn recent(text: &str, segments: &[Segment], lines: &[bool], reasons: &mut [Option<Boilerplate>]) {
     for at in 1..segments.len() {
-        let label = text[segments[at - 1].span.range()]
-            .get(..7)
-            .is_some_and(|h| h.eq_ignore_ascii_case("recent ") || h.eq_ignore_ascii_case("latest "));
+        let label = &text[segments[at - 1].span.range()];
+        let label = label.split_whitespace().count() == 2
+            && ["recent", "latest", "top"]
+                .iter()
+                .any(|w| label.get(..w.len()).is_some_and(|h| h.eq_ignore_ascii_case(w)));
         let link = lines[at] || text[segments[at].span.range()].split_whitespace().count() <= 10;
         if label && reasons[at - 1] == Some(Boilerplate::Navigation) && reasons[at].is_none() && link {
             reasons[at] = Some(Boilerplate::Navigation);
@@ -219,8 +221,10 @@ fn biographies(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerpla
             None => {}
         }
         let late = at * 3 >= segments.len() * 2;
-        let beside =
-            at + 1 == segments.len() || reasons[at + 1].is_some() || at > 0 && reasons[at - 1].is_some();
+        let beside = at + 2 >= segments.len()
+            || reasons[at + 1].is_some()
+            || reasons[at + 2].is_some()
+            || at > 0 && reasons[at - 1].is_some();
         let same_block = at > 0 && segments[at].block.abs_diff(segments[at - 1].block) <= 1;
         if about && same_block && goes_on_about(body) {
             reasons[at] = Some(Boilerplate::AuthorBio);
