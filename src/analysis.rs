@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::content::Boilerplate;
 use crate::events::Event;
 use crate::interactions::Provider;
-use crate::score::{Contribution, Dimensions, Flag, Link, Score};
+use crate::links::Link;
+use crate::score::{Contribution, Dimensions, Flag, Score, Scored};
 use crate::segment::{BlockKind, Segment};
 use crate::sentiment::Sentiment;
 use crate::span::{InteractionId, SentenceId, Span};
@@ -124,11 +125,7 @@ pub struct Interaction {
     pub(crate) id: InteractionId,
     pub(crate) provider: Option<Provider>,
     pub(crate) sentences: Vec<SentenceId>,
-    pub(crate) score: Score,
-    pub(crate) dimensions: Dimensions,
-    pub(crate) flags: Vec<Flag>,
-    pub(crate) contributions: Vec<Contribution>,
-    pub(crate) links: Vec<Link>,
+    pub(crate) scored: Scored,
 }
 
 impl Interaction {
@@ -149,27 +146,32 @@ impl Interaction {
 
     /// How good the experience was, 0..=100.
     pub fn score(&self) -> Score {
-        self.score
+        self.scored.score
+    }
+
+    /// The score of an interaction that says nothing, which the contributions start from.
+    pub fn base(&self) -> f64 {
+        self.scored.base
     }
 
     /// Justice, effort and outcome, apart.
     pub fn dimensions(&self) -> Dimensions {
-        self.dimensions
+        self.scored.dimensions
     }
 
     /// What stands out.
     pub fn flags(&self) -> &[Flag] {
-        &self.flags
+        &self.scored.flags
     }
 
-    /// What the score is made of: base plus these points is its value.
+    /// What the score is made of: base plus these points is its value. Those that move it most stand first.
     pub fn contributions(&self) -> &[Contribution] {
-        &self.contributions
+        &self.scored.contributions
     }
 
     /// Which event answers which; the numbers are positions in [`Analysis::events`].
     pub fn links(&self) -> &[Link] {
-        &self.links
+        &self.scored.links
     }
 }
 

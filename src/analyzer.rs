@@ -12,14 +12,14 @@ use crate::document::Document;
 use crate::encoder::Encoder;
 use crate::engine::{Engine, Windows};
 use crate::error::{AnalyzeError, LoadError};
-use crate::events::{Event, Extractor, RuleSet};
+use crate::events::{Extractor, MergeConfig, RuleSet};
 use crate::heads::SentenceScores;
-use crate::interactions::{self, Story};
+use crate::interactions::{self, Draft, Story};
 use crate::model::{Model, Precision};
 use crate::score::{ScoreInput, Scorer, Weights};
 use crate::segment::{self, Segment};
 use crate::sentiment::Sentiment;
-use crate::span::{InteractionId, SentenceId};
+use crate::span::{InteractionId, SentenceId, Span};
 use crate::tokenize::Tokenizer;
 
 /// Limits on what one story may cost.
@@ -78,7 +78,7 @@ enum Source {
 #[derive(Debug)]
 pub struct AnalyzerBuilder {
     source: Source,
-    rules: Vec<PathBuf>,
+    rules: Option<PathBuf>,
     weights: Option<Weights>,
     limits: Limits,
 }
@@ -101,9 +101,9 @@ impl AnalyzerBuilder {
         self
     }
 
-    /// Adds the rules of a folder of TOML files to the built-in ones. May be called more than once.
+    /// Adds the rules of a folder of TOML files to the built-in ones.
     pub fn rules_dir(mut self, path: impl Into<PathBuf>) -> Self {
-        self.rules.push(path.into());
+        self.rules = Some(path.into());
         self
     }
 
@@ -132,18 +132,15 @@ impl AnalyzerBuilder {
             Source::Dir(path, precision) => Model::from_dir(&path, precision)?.into_engine()?,
             Source::Engine(engine) => *engine,
         };
-        let mut rules = RuleSet::built_in()?;
-        for path in &self.rules {
-            rules.add_dir(path)?;
-        }
-        let scorer = match self.weights {
-            Some(weights) => Scorer::new(weights),
-            None => Scorer::built_in()?,
+        let rules = match &self.rules {
+            Some(path) => RuleSet::with_dir(path)?,
+            None => RuleSet::built_in()?,
         };
+        let scorer = Scorer::new(self.weights.map_or_else(Weights::built_in, Ok)?)?;
         Ok(Analyzer {
             inner: Arc::new(Inner {
                 engine,
-                extractor: Extractor::new(rules)?,
+                extractor: Extractor::new(rules, MergeConfig::built_in()?),
                 scorer,
                 limits: self.limits,
             }),
@@ -196,7 +193,7 @@ impl Analyzer {
     pub fn builder() -> AnalyzerBuilder {
         AnalyzerBuilder {
             source: Source::Embedded,
-            rules: Vec::new(),
+            rules: None,
             weights: None,
             limits: Limits::default(),
         }
@@ -366,8 +363,8 @@ impl Analyzer {
         let Prepared { text, segments, boilerplate, windows } = prepared;
         let content: Vec<bool> = boilerplate.iter().map(Option::is_none).collect();
         let sentiments: Vec<Sentiment> = scores.iter().map(|scores| scores.sentiment).collect();
-        let probs: Vec<_> = scores.iter().map(|scores| scores.events.as_ref()).collect();
-        let mut events = self.inner.extractor.extract(text, &segments, &content, &probs);
+        let probs = |sentence: SentenceId| scores[sentence.index()].events.as_ref();
+        let mut events = self.inner.extractor.extract(text, &segments, &content, probs);
 
         let story = Story {
             text,
@@ -387,32 +384,19 @@ impl Analyzer {
             event.interaction = home[event.sentence.index()];
         }
 
+        let spans: Vec<Span> = segments.iter().map(Segment::span).collect();
         let interactions = (1..)
             .map(InteractionId::new)
             .zip(drafts)
-            .map(|(id, draft)| {
-                let (at, own): (Vec<usize>, Vec<Event>) = events
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, event)| event.interaction == Some(id))
-                    .map(|(at, event)| (at, event.clone()))
-                    .unzip();
+            .map(|(id, Draft { provider, sentences })| {
                 let scored = self.inner.scorer.score(ScoreInput {
-                    segments: &segments,
-                    sentences: &draft.sentences,
+                    text,
+                    spans: &spans,
                     sentiments: &sentiments,
-                    events: &own,
+                    sentences: &sentences,
+                    events: &events,
                 });
-                Interaction {
-                    id,
-                    provider: draft.provider,
-                    sentences: draft.sentences,
-                    score: scored.score,
-                    dimensions: scored.dimensions,
-                    flags: scored.flags,
-                    contributions: scored.contributions,
-                    links: scored.links.into_iter().map(|link| link.renumbered(&at)).collect(),
-                }
+                Interaction { id, provider, sentences, scored }
             })
             .collect();
 

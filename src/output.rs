@@ -264,7 +264,7 @@ impl Analysis {
                         value: interaction.score().value(),
                         low: interaction.score().low(),
                         high: interaction.score().high(),
-                        base: interaction.score().base(),
+                        base: interaction.base(),
                     },
                     dimensions: interaction.dimensions(),
                     flags: interaction.flags().to_vec(),

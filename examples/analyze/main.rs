@@ -49,9 +49,9 @@ struct Args {
     /// Precision to compute at, for --model-dir.
     #[arg(long, value_enum, default_value = "as-stored")]
     precision: PrecisionArg,
-    /// Folder of further rules (TOML). May be repeated.
+    /// Folder of further rules (TOML).
     #[arg(long, value_name = "DIR")]
-    rules_dir: Vec<PathBuf>,
+    rules_dir: Option<PathBuf>,
     /// Take the whole text for the story: do not look for site furniture and repeats.
     #[arg(long)]
     no_boilerplate: bool,
@@ -124,7 +124,7 @@ fn run(args: &Args) -> Result<usize> {
         };
         builder = builder.model_dir_at(dir, precision);
     }
-    for dir in &args.rules_dir {
+    if let Some(dir) = &args.rules_dir {
         builder = builder.rules_dir(dir);
     }
     let analyzer = builder.build().context("cannot load the analyzer")?;

@@ -108,9 +108,7 @@ fn write_interaction(
         write!(out, "  [{flag}]")?;
     }
     writeln!(out)?;
-    let mut reasons: Vec<_> = interaction.contributions().iter().collect();
-    reasons.sort_by(|a, b| b.points().abs().total_cmp(&a.points().abs()));
-    for reason in reasons.into_iter().take(REASONS) {
+    for reason in interaction.contributions().iter().take(REASONS) {
         let words: Vec<&str> = text[reason.span()].split_whitespace().collect();
         let mut words = words.join(" ");
         if let Some((at, _)) = words.char_indices().nth(60) {
