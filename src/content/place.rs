@@ -99,7 +99,7 @@ pub(super) fn mark(text: &str, segments: &[Segment], reasons: &mut [Option<Boile
     comment_heads(text, segments, reasons);
     biographies(text, segments, reasons);
     footer(text, segments, reasons);
-    tail(&lines, reasons);
+    tail(segments, &lines, reasons);
 }
 
 /// Whether the text could be a title, a name or a link: few words, no full stop.
@@ -220,7 +220,7 @@ fn biographies(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerpla
             }
             None => {}
         }
-        let late = at * 3 >= segments.len() * 2;
+        let late = at * 2 >= segments.len();
         let beside = at + 2 >= segments.len()
             || reasons[at + 1].is_some()
             || reasons[at + 2].is_some()
@@ -357,7 +357,7 @@ fn opens_form(body: &str) -> bool {
 }
 
 /// At the end of a text, lines between furniture are links and captions.
-fn tail(lines: &[bool], reasons: &mut [Option<Boilerplate>]) {
+fn tail(segments: &[Segment], lines: &[bool], reasons: &mut [Option<Boilerplate>]) {
     let Some(last) = (0..lines.len()).rev().find(|&at| reasons[at].is_none() && !lines[at]) else {
         return;
     };
@@ -369,7 +369,7 @@ fn tail(lines: &[bool], reasons: &mut [Option<Boilerplate>]) {
         furniture |= near(reasons[at]);
         if reasons[at].is_none() && before != Some(Boilerplate::Byline) {
             let between = near(before) && (near(next) || at + 1 == lines.len());
-            let caption = next == Some(Boilerplate::AuthorBio);
+            let caption = next == Some(Boilerplate::AuthorBio) && segments[at].kind == BlockKind::Heading;
             if between && furniture || caption {
                 reasons[at] = Some(Boilerplate::Navigation);
             }
