@@ -25,13 +25,15 @@ pub enum Boilerplate {
     Code,
     /// Head of a mail: From, To, Subject.
     EmailHeader,
+    /// Foot of a mail or a post: address, telephone, a notice of confidence.
+    Signature,
     /// The same words stood in the text before.
     Repeat,
 }
 
 impl Boilerplate {
     /// Every reason with its name.
-    const NAMES: [(Boilerplate, &'static str); 8] = [
+    const NAMES: [(Boilerplate, &'static str); 9] = [
         (Boilerplate::Navigation, "navigation"),
         (Boilerplate::Byline, "byline"),
         (Boilerplate::AuthorBio, "author_bio"),
@@ -39,6 +41,7 @@ impl Boilerplate {
         (Boilerplate::Form, "form"),
         (Boilerplate::Code, "code"),
         (Boilerplate::EmailHeader, "email_header"),
+        (Boilerplate::Signature, "signature"),
         (Boilerplate::Repeat, "repeat"),
     ];
 

@@ -352,8 +352,12 @@ fn begins_with_pronoun(text: &str) -> bool {
 /// Whether `text` begins with a name of an account: `lazy_anna`, `otto77 said...`.
 fn is_handle(text: &str) -> bool {
     let word = text.split(char::is_whitespace).next().unwrap_or_default();
-    word.len() <= 40 && word.contains('_')
-        || text.get(..60.min(text.len())).is_some_and(|head| head.contains(" said..."))
+    let head = &text[..text.floor_char_boundary(60)];
+    word.len() <= 40
+        && (word.contains('_')
+            || head.contains(" said...")
+            || head.contains(" says:")
+            || head.contains(" said:"))
 }
 
 #[cfg(test)]

@@ -87,7 +87,8 @@ const MENU: &[&str] = &[
 ];
 
 /// Words that may go on a menu word in the same item ("About me", "Start here").
-const TAIL: &[&str] = &["here", "in", "map", "me", "of", "policy", "posts", "up", "us", "use"];
+const TAIL: &[&str] =
+    &["hello", "here", "in", "map", "me", "of", "policy", "posts", "service", "up", "us", "use"];
 
 /// Words with which a title begins.
 const TITLE: &[&str] = &[
@@ -172,17 +173,18 @@ fn separated(tokens: &[Token<'_>], at: usize) -> Option<(usize, usize)> {
         return None;
     }
     let mut items = 1;
-    let mut known = usize::from(tokens[at].is_menu());
+    let mut known = usize::from(is_in(MENU, tokens[at].text));
     let mut end;
     loop {
         let begin = separator + 1;
         end = item(tokens, begin)?;
         items += 1;
-        known += usize::from(tokens[begin].is_menu());
+        known += usize::from(is_in(MENU, tokens[begin].text));
         match tokens.get(end) {
             Some(token) if token.text == sign || token.is_separator() => separator = end,
             _ => {
-                end = last_item(tokens, begin, end);
+                let trail = matches!(sign, ">" | "»" | "›") && tokens.len() - begin <= 2 * ITEM_WORDS;
+                end = if trail { tokens.len() } else { last_item(tokens, begin, end) };
                 break;
             }
         }
@@ -268,7 +270,7 @@ fn bare(tokens: &[Token<'_>], at: usize) -> Option<(usize, usize)> {
             end = to + 1;
         } else if is_in(TAIL, token.text) && tokens[to - 1].is_menu() {
             end = to + 1;
-        } else if token.is_capital() && to - end < 2 && !is_in(TITLE, token.text) {
+        } else if token.is_capital() && to - end < 3 && !is_in(TITLE, token.text) {
             others += 1;
         } else {
             break;

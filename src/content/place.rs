@@ -97,9 +97,12 @@ pub(super) fn mark(text: &str, segments: &[Segment], reasons: &mut [Option<Boile
     code(text, segments, reasons);
     recent(text, segments, &lines, reasons);
     comment_heads(text, segments, reasons);
+    profiles(text, segments, reasons);
+    signatures(text, segments, reasons);
     biographies(text, segments, reasons);
     footer(text, segments, reasons);
-    tail(&lines, reasons);
+    tail(segments, &lines, reasons);
+    scraps(text, segments, reasons);
 }
 
 /// Whether the text could be a title, a name or a link: few words, no full stop.
@@ -115,26 +118,25 @@ fn is_page(reason: Option<Boilerplate>) -> bool {
 
 /// The name of the site stands before its menu; of two titles after a "skip to content" the first is the site's.
 fn head(segments: &[Segment], lines: &[bool], reasons: &mut [Option<Boilerplate>]) {
-    let mut menu = false;
+    let same_block = |a: usize, b: usize| segments.get(b).is_some_and(|s| s.block == segments[a].block);
     for at in 0..segments.len().min(6) {
-        match reasons[at] {
-            Some(Boilerplate::Navigation) => menu = true,
-            Some(_) => {}
-            None if !lines[at] => break,
-            None => {
-                let next = reasons.get(at + 1).copied().flatten();
-                let before = at.checked_sub(1).and_then(|b| reasons[b]);
-                let title_follows = at + 1 < segments.len() && next.is_none() && lines[at + 1];
-                let another_title = (at + 2..segments.len().min(at + 5))
-                    .find(|&i| reasons[i].is_none())
-                    .is_some_and(|i| lines[i]);
-                let same_block = at + 1 < segments.len() && segments[at].block == segments[at + 1].block;
-                if !menu && is_page(next) && another_title || is_page(before) && title_follows && same_block {
-                    reasons[at] = Some(Boilerplate::Navigation);
-                } else {
-                    break;
-                }
-            }
+        if reasons[at].is_some() {
+            continue;
+        }
+        if !lines[at] {
+            break;
+        }
+        let next = reasons.get(at + 1).copied().flatten();
+        let before = at.checked_sub(1).and_then(|b| reasons[b]);
+        // Behind the menu stands the title of the story.
+        let title_behind = (at + 2..segments.len().min(at + 5))
+            .find(|&i| reasons[i].is_none())
+            .is_some_and(|i| lines[i] && (same_block(at, i) || segments[i].kind == BlockKind::Heading));
+        let title_follows = next.is_none() && same_block(at, at + 1) && lines[at + 1];
+        if is_page(next) && title_behind || is_page(before) && title_follows {
+            reasons[at] = Some(Boilerplate::Navigation);
+        } else {
+            break;
         }
     }
 }
@@ -149,6 +151,22 @@ fn recent(text: &str, segments: &[Segment], lines: &[bool], reasons: &mut [Optio
                 .any(|w| label.get(..w.len()).is_some_and(|h| h.eq_ignore_ascii_case(w)));
         let link = lines[at] || text[segments[at].span.range()].split_whitespace().count() <= 10;
         if label && reasons[at - 1] == Some(Boilerplate::Navigation) && reasons[at].is_none() && link {
+            reasons[at] = Some(Boilerplate::Navigation);
+        }
+    }
+}
+
+/// Separators that stand alone beside furniture.
+fn scraps(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerplate>]) {
+    for at in 0..segments.len() {
+        let body = &text[segments[at].span.range()];
+        let beside = at > 0 && reasons[at - 1].is_some() || reasons.get(at + 1).is_some_and(Option::is_some);
+        if reasons[at].is_none()
+            && beside
+            && body.chars().all(|c| {
+                matches!(c, '|' | '·' | '•' | '/' | '»' | '«' | '›' | '‹' | '-' | '–' | '—' | '↓' | '→' | '*')
+            })
+        {
             reasons[at] = Some(Boilerplate::Navigation);
         }
     }
@@ -201,13 +219,58 @@ fn comment_heads(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerp
     }
 }
 
+/// A line of one word beside a line of a profile ("Posts: 12") is the name of an account.
+fn profiles(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerplate>]) {
+    let alone = |at: usize| {
+        (at == 0 || segments[at - 1].block != segments[at].block)
+            && segments.get(at + 1).is_none_or(|next| next.block != segments[at].block)
+    };
+    for at in 0..segments.len() {
+        let body = &text[segments[at].span.range()];
+        let word = body.len() <= 30
+            && !body.contains(char::is_whitespace)
+            && body.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let beside = |i: usize| reasons.get(i).copied().flatten() == Some(Boilerplate::Byline) && alone(i);
+        if reasons[at].is_none()
+            && word
+            && alone(at)
+            && !body.ends_with('.')
+            && (beside(at + 1) || at > 0 && beside(at - 1))
+        {
+            reasons[at] = Some(Boilerplate::Byline);
+        }
+    }
+}
+
+/// After a line of two dashes stand the lines of a signature.
+fn signatures(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerplate>]) {
+    let mut inside = false;
+    for at in 0..segments.len() {
+        let body = &text[segments[at].span.range()];
+        if matches!(body, "--" | "__" | "—") {
+            inside = true;
+        } else if body.ends_with(['.', '!', '?'])
+            || body.split_whitespace().count() > LINE_WORDS
+            || reasons[at].is_some_and(|r| r != Boilerplate::Signature)
+        {
+            inside = false;
+        }
+        if inside && reasons[at].is_none() {
+            reasons[at] = Some(Boilerplate::Signature);
+        }
+    }
+}
+
 /// Sentences about the author: at the end, or beside other furniture, and worded as such sentences are.
 fn biographies(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerplate>]) {
     let mut known: HashSet<&str> = HashSet::new();
     let mut told: HashSet<&str> = HashSet::new();
     let mut about = false;
+    let content = reasons.iter().filter(|r| r.is_none()).count();
+    let mut passed = 0;
     for at in 0..segments.len() {
         let body = &text[segments[at].span.range()];
+        passed += usize::from(reasons[at].is_none());
         match reasons[at] {
             Some(Boilerplate::Byline) => {
                 known.extend(names(body));
@@ -220,7 +283,7 @@ fn biographies(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerpla
             }
             None => {}
         }
-        let late = at * 3 >= segments.len() * 2;
+        let late = passed * 2 > content;
         let beside = at + 2 >= segments.len()
             || reasons[at + 1].is_some()
             || reasons[at + 2].is_some()
@@ -294,6 +357,9 @@ fn bio_points(body: &str, known: &HashSet<&str>, told: &HashSet<&str>) -> i32 {
     };
     let trades = has(TRADES);
     let life = has(LIFE) + usize::from(matches!(words[verb], "lives" | "writes" | "helps" | "teaches"));
+    if subject.len() < 2 && !known.contains(first) {
+        return 0;
+    }
     let mut points =
         2 * i32::from(trades > 0) + i32::from(trades > 1) + i32::from(life > 0) + i32::from(life > 1);
     points += 2 * i32::from(known.contains(first));
@@ -357,7 +423,7 @@ fn opens_form(body: &str) -> bool {
 }
 
 /// At the end of a text, lines between furniture are links and captions.
-fn tail(lines: &[bool], reasons: &mut [Option<Boilerplate>]) {
+fn tail(segments: &[Segment], lines: &[bool], reasons: &mut [Option<Boilerplate>]) {
     let Some(last) = (0..lines.len()).rev().find(|&at| reasons[at].is_none() && !lines[at]) else {
         return;
     };
@@ -369,7 +435,7 @@ fn tail(lines: &[bool], reasons: &mut [Option<Boilerplate>]) {
         furniture |= near(reasons[at]);
         if reasons[at].is_none() && before != Some(Boilerplate::Byline) {
             let between = near(before) && (near(next) || at + 1 == lines.len());
-            let caption = next == Some(Boilerplate::AuthorBio);
+            let caption = next == Some(Boilerplate::AuthorBio) && segments[at].kind == BlockKind::Heading;
             if between && furniture || caption {
                 reasons[at] = Some(Boilerplate::Navigation);
             }

@@ -102,6 +102,25 @@ fn print_seeds() {
 }
 
 #[test]
+fn print_reviews() {
+    let Ok(data) = std::fs::read_to_string("/tmp/reviews2000.jsonl") else { return };
+    let (mut all, mut flagged) = (0, 0);
+    for line in data.lines() {
+        let story: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = story["text"].as_str().unwrap();
+        let segments = segment(text);
+        all += segments.len();
+        for (s, r) in segments.iter().zip(boilerplate(text, &segments)) {
+            if let Some(r) = r {
+                flagged += 1;
+                println!("REV {} {} {:?}", story["source"], r.as_str(), &text[s.span().range()]);
+            }
+        }
+    }
+    println!("REVIEWS flagged {flagged} of {all}");
+}
+
+#[test]
 fn print_file() {
     for path in std::env::var("SHOW").unwrap_or_default().split_whitespace() {
         let text = std::fs::read_to_string(path).unwrap();

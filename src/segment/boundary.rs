@@ -73,12 +73,13 @@ pub(super) fn heading_cuts(text: &str, start: usize, end: usize, mut found: impl
     if piece.len() > 240 || piece.contains(is_terminator) || piece.contains('\n') {
         return;
     }
+    let is_lower = |word: &str| word.chars().all(|c| c.is_lowercase() || matches!(c, '\'' | '’'));
     let mut before: Option<&str> = None;
     for word in piece.split_whitespace() {
         let at = start + (word.as_ptr() as usize - piece.as_ptr() as usize);
         if BEGINNINGS.contains(&word)
             && before.is_some_and(|b| {
-                b.chars().all(|c| c.is_lowercase() || c == '\'' || c == '’') && !words::is_open_ended(b)
+                !words::is_open_ended(b) && (is_lower(b) || b.len() > 2 && b.chars().all(char::is_uppercase))
             })
             && text[at + word.len()..end].split_whitespace().nth(1).is_some()
         {
