@@ -80,6 +80,10 @@ impl LoadError {
         LoadError::new(LoadErrorKind::Io, "cannot read").with_path(path).with_source(source)
     }
 
+    pub(crate) fn format(message: impl Into<String>, source: impl Into<Source>) -> Self {
+        LoadError::new(LoadErrorKind::Format, message).with_source(source)
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> LoadErrorKind {
         self.0.kind

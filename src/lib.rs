@@ -1,5 +1,6 @@
 //! Reads what customers write about how they were served, and tells whether the company made amends.
 
+mod bert;
 mod content;
 mod document;
 mod encoder;
@@ -8,6 +9,7 @@ mod events;
 mod heads;
 mod interactions;
 mod math;
+mod model;
 mod score;
 mod segment;
 mod sentiment;
@@ -20,6 +22,7 @@ pub use encoder::{Encoder, TokenBatch};
 pub use error::{AnalyzeError, AnalyzeErrorKind, LoadError, LoadErrorKind};
 pub use events::{Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, RuleCode, Status, UnknownName};
 pub use interactions::Provider;
+pub use model::{Head, Model, Precision, QuantizeReport, QuantizedTensor, Tensor, quantize};
 pub use segment::{BlockKind, Segment, segment};
 pub use sentiment::{Sentiment, SentimentLabel};
 pub use span::{InteractionId, SentenceId, Span};
