@@ -4,7 +4,7 @@ use crate::events::EVENT_TYPES;
 use crate::sentiment::Sentiment;
 
 /// P(type, status) of a sentence: rows as [`EventType::ALL`](crate::EventType::ALL), columns occurred, absent, unreal.
-pub(crate) type EventProbs = [[f32; 3]; EVENT_TYPES];
+pub type EventProbs = [[f32; 3]; EVENT_TYPES];
 
 /// What the model says of one sentence.
 #[derive(Clone, Debug)]
