@@ -1,11 +1,23 @@
 //! Service events: what happened between customer and provider, in 24 types and three statuses.
 
+mod extract;
+mod merge;
+mod pattern;
+mod program;
+mod rules;
+mod scope;
+mod words;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::span::{InteractionId, SentenceId, Span};
+
+pub use extract::Extractor;
+pub use merge::MergeConfig;
+pub use rules::{RuleFailure, RuleSet};
 
 /// What kind of service event it is.
 ///

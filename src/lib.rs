@@ -20,7 +20,11 @@ pub use content::Boilerplate;
 pub use document::Document;
 pub use encoder::{Encoder, TokenBatch};
 pub use error::{AnalyzeError, AnalyzeErrorKind, LoadError, LoadErrorKind};
-pub use events::{Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, RuleCode, Status, UnknownName};
+pub use events::{
+    Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, Extractor, MergeConfig, RuleCode,
+    RuleFailure, RuleSet, Status, UnknownName,
+};
+pub use heads::EventProbs;
 pub use interactions::Provider;
 pub use model::{Head, Model, Precision, QuantizeReport, QuantizedTensor, Tensor, quantize};
 pub use segment::{BlockKind, Segment, segment};

@@ -59,6 +59,16 @@ pub struct Head {
 }
 
 impl Head {
+    /// A layer with `weight` `[outputs, inputs]`, row-major, and `bias` `[outputs]`.
+    pub(crate) fn new(weight: &[f32], bias: Vec<f32>, temperature: f32) -> Self {
+        Head { dense: FloatDense::new(weight, bias), temperature }
+    }
+
+    /// How many numbers a vector has.
+    pub fn inputs(&self) -> usize {
+        self.dense.inputs()
+    }
+
     /// How many logits it gives for a vector.
     pub fn outputs(&self) -> usize {
         self.dense.outputs()

@@ -28,6 +28,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// A sentence at `span`, in block number `block` of this kind.
+    pub fn new(span: Span, block: u32, kind: BlockKind) -> Self {
+        Segment { span, block, kind }
+    }
+
     /// Its bytes in the text, without the white space around it.
     pub fn span(&self) -> Span {
         self.span
