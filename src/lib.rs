@@ -7,6 +7,8 @@ mod error;
 mod events;
 mod heads;
 mod interactions;
+mod links;
+mod math;
 mod score;
 mod segment;
 mod sentiment;
@@ -18,6 +20,11 @@ pub use encoder::{Encoder, TokenBatch};
 pub use error::{AnalyzeError, AnalyzeErrorKind, LoadError, LoadErrorKind};
 pub use events::{Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, RuleCode, Status, UnknownName};
 pub use interactions::Provider;
+pub use links::{Link, LinkKind};
+pub use score::{
+    Contribution, Dimensions, EventWeights, Flag, IntervalWeights, LinkWeights, Reason, RecoveryWeights,
+    Score, ScoreInput, Scored, Scorer, SentimentWeights, Tone, Weights,
+};
 pub use segment::{BlockKind, Segment, segment};
 pub use sentiment::{Sentiment, SentimentLabel};
 pub use span::{InteractionId, SentenceId, Span};
