@@ -475,7 +475,7 @@ impl Param {
             Param::Mean | Param::PeakNegative | Param::PeakPositive | Param::End => (0.0, 5.0),
             Param::Allowance => (0.05, 3.0),
             Param::Saturation => (0.3, 5.0),
-            Param::DoubleDeviation => (0.2, 0.8),
+            Param::DoubleDeviation => (0.3, 0.8),
             Param::Event(event_type, status) => {
                 let good = Weights::sign(event_type) > 0;
                 let least = if *status == Status::Occurred { self.get(prior).abs() / 3.0 } else { 0.0 };

@@ -5,10 +5,11 @@
 //! recovery is worse than the first (Maxham and Netemeyer 2002); and yet an apology told may never lower a
 //! score. A penalty for the second failure cannot keep the last promise, because telling of the apology would
 //! create the penalty. Here the second failure instead takes back part of what the recovery had gained. With
-//! `H` the weight that the failures up to a sentence bring to the whole and `M` that of the recoveries after it, recoveries gain
+//! `H` the weight that the failures up to a sentence bring to the whole, `M` that of the recoveries after it,
+//! and `kept` the share that the failures after it leave, recoveries gain
 //!
 //! ```text
-//! K = min(M(all), min over sentences of allowance + cap · H(up to it) + M(after it)),   cap <= 1
+//! K = min(M(all), min over sentences of kept · (allowance + cap · H(up to it)) + M(after it)),   cap <= 1
 //! gain = saturation · (1 − e^(−K / saturation))
 //! ```
 //!
@@ -140,8 +141,8 @@ pub(super) fn book(weights: &Weights, events: &[Event], members: &[usize]) -> Le
             terms.push(term(entry, entry.nominal));
         }
     }
-    let full = gain(weights, &entries, |entry| entry.telling);
-    let kept = gain(weights, &entries, |entry| entry.telling * (1.0 - entry.taken));
+    let full = gain(weights, &entries, |_| 1.0);
+    let kept = gain(weights, &entries, |entry| 1.0 - entry.taken);
     if credit > 0.0 {
         let share = if lost > 0.0 { full } else { kept } / credit;
         terms.extend(
@@ -222,7 +223,7 @@ fn walk(weights: &Weights, entries: &mut [Entry<'_>]) {
         }
     });
     let half = weights.links.double_deviation_half;
-    for entry in entries.iter_mut().filter(|entry| entry.is_recovery()) {
+    for entry in entries.iter_mut() {
         let part = |harm: f64| harm / (harm + half);
         entry.taken = weights.links.double_deviation * part(entry.harm_before) * part(entry.harm_after);
     }
@@ -234,16 +235,18 @@ fn for_sentences<'e>(entries: &mut [Entry<'e>], backwards: bool, mut visit: impl
     if backwards { chunks.rev().for_each(&mut visit) } else { chunks.for_each(&mut visit) }
 }
 
-/// What the recoveries gain together, with `telling` as the confidence of each. See the module's text.
-fn gain(weights: &Weights, entries: &[Entry<'_>], telling: impl Fn(&Entry<'_>) -> f64) -> f64 {
+/// What the recoveries gain together, where `kept` is the share that later failures leave of what was gained
+/// up to an entry. See the module's text.
+fn gain(weights: &Weights, entries: &[Entry<'_>], kept: impl Fn(&Entry<'_>) -> f64) -> f64 {
     let recovery = &weights.recovery;
     let mut book = Book::default();
     let mut mass = 0.0;
     let mut least = f64::INFINITY;
     for sentence in entries.chunk_by(|a, b| a.sentence() == b.sentence()).rev() {
-        least = least.min(recovery.allowance + recovery.cap * sentence[0].answerable + mass);
+        let limit = recovery.allowance + recovery.cap * sentence[0].answerable;
+        least = least.min(kept(&sentence[0]) * limit + mass);
         for entry in sentence.iter().filter(|entry| entry.is_recovery()) {
-            mass += entry.weight * book.tell(entry.event, telling(entry), weights.links.repeat);
+            mass += entry.weight * book.tell(entry.event, entry.telling * kept(entry), weights.links.repeat);
         }
     }
     let credit = least.min(mass);
