@@ -67,37 +67,33 @@ impl AnalyzeOptions {
     }
 }
 
-#[derive(Debug)]
-enum Source {
-    Embedded,
-    Dir(PathBuf, Precision),
-    Engine(Box<Engine>),
-}
-
 /// Builds an [`Analyzer`]. Made by [`Analyzer::builder`].
 #[derive(Debug)]
 pub struct AnalyzerBuilder {
-    source: Source,
+    engine: Option<Box<Engine>>,
+    dir: Option<PathBuf>,
+    precision: Precision,
     rules: Option<PathBuf>,
     weights: Option<Weights>,
     limits: Limits,
 }
 
 impl AnalyzerBuilder {
-    /// Takes the model of a folder instead of the embedded one, at the precision that it is stored in.
-    pub fn model_dir(self, path: impl Into<PathBuf>) -> Self {
-        self.model_dir_at(path, Precision::AsStored)
+    /// Takes the model of a folder instead of the embedded one.
+    pub fn model_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.dir = Some(path.into());
+        self
     }
 
-    /// Takes the model of a folder and computes at the given precision.
-    pub fn model_dir_at(mut self, path: impl Into<PathBuf>, precision: Precision) -> Self {
-        self.source = Source::Dir(path.into(), precision);
+    /// Computes the model of [`AnalyzerBuilder::model_dir`] at this precision. Default: int8.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
     /// Takes an engine that the caller has put together: another encoder, tokenizer or heads.
     pub fn engine(mut self, engine: Engine) -> Self {
-        self.source = Source::Engine(Box::new(engine));
+        self.engine = Some(Box::new(engine));
         self
     }
 
@@ -127,10 +123,10 @@ impl AnalyzerBuilder {
     /// rules that are wrong or fail their own test lines, or no model at all (feature `embedded` switched off
     /// and no other named).
     pub fn build(self) -> Result<Analyzer, LoadError> {
-        let engine = match self.source {
-            Source::Embedded => Model::embedded()?.into_engine()?,
-            Source::Dir(path, precision) => Model::from_dir(&path, precision)?.into_engine()?,
-            Source::Engine(engine) => *engine,
+        let engine = match (self.engine, &self.dir) {
+            (Some(engine), _) => *engine,
+            (None, Some(path)) => Engine::from_model(&Model::from_dir(path, self.precision)?)?,
+            (None, None) => embedded()?,
         };
         let rules = match &self.rules {
             Some(path) => RuleSet::with_dir(path)?,
@@ -146,6 +142,17 @@ impl AnalyzerBuilder {
             }),
         })
     }
+}
+
+#[cfg(feature = "embedded")]
+fn embedded() -> Result<Engine, LoadError> {
+    Engine::from_model(&Model::embedded()?)
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded() -> Result<Engine, LoadError> {
+    let message = "no model: this build has none embedded (feature `embedded`), and none was named";
+    Err(LoadError::new(crate::error::LoadErrorKind::Unsupported, message))
 }
 
 #[derive(Debug)]
@@ -192,7 +199,9 @@ impl Analyzer {
     /// A builder that takes the embedded model, the built-in rules and weights, and [`Limits::default`].
     pub fn builder() -> AnalyzerBuilder {
         AnalyzerBuilder {
-            source: Source::Embedded,
+            engine: None,
+            dir: None,
+            precision: Precision::default(),
             rules: None,
             weights: None,
             limits: Limits::default(),
@@ -278,8 +287,7 @@ impl Analyzer {
         documents: &[Document<'_>],
         options: &AnalyzeOptions,
     ) -> Vec<Result<Analysis, AnalyzeError>> {
-        let prepared: Vec<_> =
-            documents.par_iter().map(|document| self.prepare(document, options)).collect();
+        let prepared: Vec<_> = documents.par_iter().map(|document| self.prepare(document, options)).collect();
         let windows: Vec<&Windows> =
             prepared.iter().flatten().flat_map(|prepared| &prepared.windows).collect();
         let scores = match self.inner.engine.score(&windows) {
@@ -366,13 +374,8 @@ impl Analyzer {
         let probs = |sentence: SentenceId| scores[sentence.index()].events.as_ref();
         let mut events = self.inner.extractor.extract(text, &segments, &content, probs);
 
-        let story = Story {
-            text,
-            segments: &segments,
-            content: &content,
-            sentiments: &sentiments,
-            events: &events,
-        };
+        let story =
+            Story { text, segments: &segments, content: &content, sentiments: &sentiments, events: &events };
         let drafts = interactions::split(story);
         let mut home: Vec<Option<InteractionId>> = vec![None; segments.len()];
         for (number, draft) in (1..).zip(&drafts) {

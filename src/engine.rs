@@ -8,11 +8,12 @@ use rayon::prelude::*;
 use crate::encoder::{Encoder, TokenBatch};
 use crate::error::{AnalyzeError, LoadError, LoadErrorKind};
 use crate::heads::{Heads, SentenceScores};
+use crate::model::Model;
 use crate::tokenize::Tokenizer;
 
 /// Tokens that one forward takes, about: enough rows to keep the matrix kernels busy, few enough that the
 /// activations stay in a core's cache.
-const FORWARD_TOKENS: usize = 384;
+const FORWARD_TOKENS: usize = 256;
 
 /// A model that is ready to run: from sentences to sentiment and event probabilities.
 #[derive(Clone)]
@@ -75,6 +76,17 @@ impl Engine {
             ));
         }
         Ok(Engine { name: name.into(), tokenizer, encoder, heads })
+    }
+
+    /// The engine that runs a loaded model.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`], and where the model's tokenizer is none.
+    pub fn from_model(model: &Model) -> Result<Self, LoadError> {
+        let heads = Heads::new(model.sentiment_head().clone(), model.event_head().cloned())?;
+        let tokenizer = Tokenizer::from_bytes(model.tokenizer_json())?;
+        Engine::new(&model.id(), tokenizer, model.encoder(), heads)
     }
 
     /// The model's name as results carry it.

@@ -40,6 +40,8 @@ pub enum LoadErrorKind {
     Labels,
     /// A rule is wrong, or its own test lines contradict it.
     Rule,
+    /// A number of the score is missing, out of range, or has the wrong sign.
+    Weights,
     /// The feature or device that was asked for is not part of this build or machine.
     Unsupported,
 }

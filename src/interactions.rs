@@ -15,6 +15,16 @@ pub enum Provider {
     Kind(&'static str),
 }
 
+impl Provider {
+    /// The name as it is written in `text`, or the kind of company.
+    pub fn name<'t>(self, text: &'t str) -> std::borrow::Cow<'t, str> {
+        match self {
+            Provider::Named(span) => span.get(text).unwrap_or_default().into(),
+            Provider::Kind(kind) => kind.into(),
+        }
+    }
+}
+
 /// An interaction before it is scored.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {

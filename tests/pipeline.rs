@@ -34,7 +34,11 @@ fn check(text: &str, analysis: &Analysis) {
     for sentence in analysis.sentences() {
         let span = sentence.span();
         assert!(span.start() >= end && !span.is_empty(), "{span:?}");
-        assert!(text[end..span.start()].chars().all(char::is_whitespace), "lost {:?}", &text[end..span.start()]);
+        assert!(
+            text[end..span.start()].chars().all(char::is_whitespace),
+            "lost {:?}",
+            &text[end..span.start()]
+        );
         end = span.end();
         let s = sentence.sentiment();
         assert!((s.negative() + s.neutral() + s.positive() - 1.0).abs() < 1e-5, "{s:?}");
@@ -133,7 +137,8 @@ fn a_stream_keeps_order_and_looks_ahead_a_bounded_way() {
 #[test]
 fn a_failed_story_leaves_the_others_alone() {
     let analyzer = Analyzer::builder().limits(Limits::default().with_max_text_bytes(20)).build().unwrap();
-    let results = analyzer.analyze_batch(&["Quick.", "This one is longer than that.", "Slow."].map(Document::new));
+    let results =
+        analyzer.analyze_batch(&["Quick.", "This one is longer than that.", "Slow."].map(Document::new));
     assert!(results[0].is_ok() && results[2].is_ok());
     let error = results[1].as_ref().unwrap_err();
     assert_eq!(error.kind(), AnalyzeErrorKind::TooLong);
@@ -146,12 +151,15 @@ fn a_long_sentence_is_read_in_windows_to_its_end() {
     let analysis = ANALYZER.analyze(&text).unwrap();
     check(&text, &analysis);
     assert!(analysis.windows() > 3);
-    assert!(matches!(analysis.warnings(), [Warning::Windowed { windows, .. }] if *windows == analysis.windows()));
+    assert!(
+        matches!(analysis.warnings(), [Warning::Windowed { windows, .. }] if *windows == analysis.windows())
+    );
 }
 
 #[test]
 fn boilerplate_can_be_left_in() {
-    let text = "Home | About | Contact\n\nThey never called me back.\n\nShare this: Facebook Twitter Pinterest";
+    let text =
+        "Home | About | Contact\n\nThey never called me back.\n\nShare this: Facebook Twitter Pinterest";
     let options = AnalyzeOptions::default().with_boilerplate(false);
     let all = ANALYZER.analyze_with(text, &options).unwrap();
     assert!(all.sentences().iter().all(Sentence::is_content));

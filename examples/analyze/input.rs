@@ -39,8 +39,6 @@ pub enum Item {
     Failed { record: ErrorRecord, bytes: u64 },
 }
 
-static NOTHING: Map<String, Value> = Map::new();
-
 impl Item {
     pub fn document(&self) -> Document<'_> {
         match self {
@@ -55,10 +53,11 @@ impl Item {
         }
     }
 
-    pub fn carried(&self) -> &Map<String, Value> {
+    /// Fields of the input that were asked for, where it has any of them.
+    pub fn carried(&self) -> Option<&Map<String, Value>> {
         match self {
-            Item::Story(story) => &story.carried,
-            Item::Failed { .. } => &NOTHING,
+            Item::Story(story) => Some(&story.carried).filter(|carried| !carried.is_empty()),
+            Item::Failed { .. } => None,
         }
     }
 
@@ -153,10 +152,7 @@ impl Input {
     }
 
     fn failed(source: &str, kind: &str, message: impl Into<String>, bytes: usize) -> Item {
-        Item::Failed {
-            record: ErrorRecord::new(None, Some(source), kind, message),
-            bytes: bytes as u64,
-        }
+        Item::Failed { record: ErrorRecord::new(None, Some(source), kind, message), bytes: bytes as u64 }
     }
 
     fn text(&self, bytes: Vec<u8>, source: &str) -> Result<String, Item> {
@@ -240,8 +236,7 @@ impl Input {
                     other => Some(other.to_string()),
                 };
                 let mut rest = row.rest;
-                let carried =
-                    self.carry.iter().filter_map(|name| rest.remove_entry(name)).collect();
+                let carried = self.carry.iter().filter_map(|name| rest.remove_entry(name)).collect();
                 Item::Story(Story { text: row.text, id, source, carried, bytes: len as u64 })
             }
             Err(error) => Self::failed(&source, "json", error.to_string(), len),

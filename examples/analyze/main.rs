@@ -47,7 +47,7 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     model_dir: Option<PathBuf>,
     /// Precision to compute at, for --model-dir.
-    #[arg(long, value_enum, default_value = "as-stored")]
+    #[arg(long, value_enum, default_value = "int8")]
     precision: PrecisionArg,
     /// Folder of further rules (TOML).
     #[arg(long, value_name = "DIR")]
@@ -73,7 +73,6 @@ enum Format {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PrecisionArg {
-    AsStored,
     F32,
     Int8,
 }
@@ -106,8 +105,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 struct Line<'a> {
     #[serde(flatten)]
     record: &'a Record,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    carried: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried: Option<&'a Map<String, Value>>,
 }
 
 /// Analyses everything and returns how many inputs failed.
@@ -117,12 +116,10 @@ fn run(args: &Args) -> Result<usize> {
     }
     let mut builder = Analyzer::builder();
     if let Some(dir) = &args.model_dir {
-        let precision = match args.precision {
-            PrecisionArg::AsStored => Precision::AsStored,
+        builder = builder.model_dir(dir).precision(match args.precision {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::Int8 => Precision::Int8,
-        };
-        builder = builder.model_dir_at(dir, precision);
+        });
     }
     if let Some(dir) = &args.rules_dir {
         builder = builder.rules_dir(dir);

@@ -45,8 +45,7 @@ pub fn write(
             SentimentLabel::Mixed => ('±', YELLOW),
             SentimentLabel::Neutral => ('·', PLAIN),
         };
-        let text: String =
-            document.text()[sentence.span()].split_whitespace().collect::<Vec<_>>().join(" ");
+        let text: String = document.text()[sentence.span()].split_whitespace().collect::<Vec<_>>().join(" ");
         let lines = textwrap::wrap(&text, width - LEFT - MARGIN);
         let place = match (sentence.interaction(), sentence.boilerplate()) {
             (Some(id), _) => format!("#{id}"),
