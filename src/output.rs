@@ -258,7 +258,7 @@ impl Analysis {
                 .iter()
                 .map(|interaction| InteractionRecord {
                     id: interaction.id(),
-                    provider: interaction.provider().map(|provider| provider.name(text).into_owned()),
+                    provider: interaction.provider().map(|provider| provider.name(text).to_owned()),
                     sentences: interaction.sentences().to_vec(),
                     score: ScoreRecord {
                         value: interaction.score().value(),
