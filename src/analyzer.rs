@@ -13,7 +13,6 @@ use crate::encoder::Encoder;
 use crate::engine::{Engine, Windows};
 use crate::error::{AnalyzeError, LoadError};
 use crate::events::{Extractor, MergeConfig, RuleSet};
-use crate::heads::SentenceScores;
 use crate::interactions::{self, Draft, Story};
 use crate::model::{Model, Precision};
 use crate::score::{ScoreInput, Scorer, Weights};
@@ -256,8 +255,8 @@ impl Analyzer {
     ) -> Result<Analysis, AnalyzeError> {
         let document = document.into();
         let prepared = self.prepare(&document, options)?;
-        let scores = self.inner.engine.score(&prepared.windows.iter().collect::<Vec<_>>())?;
-        Ok(self.finish(prepared, &scores))
+        let vectors = self.inner.engine.vectors(&prepared.windows.iter().collect::<Vec<_>>())?;
+        Ok(self.finish(prepared, &vectors))
     }
 
     /// Analyses many stories on rayon's threads: one result each, in order.
@@ -290,8 +289,8 @@ impl Analyzer {
         let prepared: Vec<_> = documents.par_iter().map(|document| self.prepare(document, options)).collect();
         let windows: Vec<&Windows> =
             prepared.iter().flatten().flat_map(|prepared| &prepared.windows).collect();
-        let scores = match self.inner.engine.score(&windows) {
-            Ok(scores) => scores,
+        let vectors = match self.inner.engine.vectors(&windows) {
+            Ok(vectors) => vectors,
             // Somebody's sentence broke the forward that it shared: find out whose, one by one.
             Err(_) => {
                 return documents
@@ -300,12 +299,14 @@ impl Analyzer {
                     .collect();
             }
         };
-        let mut rest = scores.as_slice();
+        let dim = self.inner.engine.encoder().dim();
+        let mut rest = vectors.as_slice();
         let stories: Vec<_> = prepared
             .into_iter()
             .map(|prepared| {
                 prepared.map(|prepared| {
-                    let (own, others) = rest.split_at(prepared.segments.len());
+                    let windows: usize = prepared.windows.iter().map(Windows::len).sum();
+                    let (own, others) = rest.split_at(windows * dim);
                     rest = others;
                     (prepared, own)
                 })
@@ -367,9 +368,10 @@ impl Analyzer {
         Ok(Prepared { text, segments, boilerplate, windows })
     }
 
-    fn finish(&self, prepared: Prepared<'_>, scores: &[SentenceScores]) -> Analysis {
+    fn finish(&self, prepared: Prepared<'_>, vectors: &[f32]) -> Analysis {
         let Prepared { text, segments, boilerplate, windows } = prepared;
         let content: Vec<bool> = boilerplate.iter().map(Option::is_none).collect();
+        let scores = self.inner.engine.read(vectors, &windows, &content);
         let sentiments: Vec<Sentiment> = scores.iter().map(|scores| scores.sentiment).collect();
         let probs = |sentence: SentenceId| scores[sentence.index()].events.as_ref();
         let mut events = self.inner.extractor.extract(text, &segments, &content, probs);

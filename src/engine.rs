@@ -44,6 +44,10 @@ impl Windows {
     pub(crate) fn len(&self) -> usize {
         self.sequences.len()
     }
+
+    fn tokens(&self) -> Vec<usize> {
+        self.sequences.iter().map(Vec::len).collect()
+    }
 }
 
 impl Engine {
@@ -84,7 +88,7 @@ impl Engine {
     ///
     /// As [`Engine::new`], and where the model's tokenizer is none.
     pub fn from_model(model: &Model) -> Result<Self, LoadError> {
-        let heads = Heads::new(model.sentiment_head().clone(), model.event_head().cloned())?;
+        let heads = Heads::from_model(model)?;
         let tokenizer = Tokenizer::from_bytes(model.tokenizer_json())?;
         Engine::new(&model.id(), tokenizer, model.encoder(), heads)
     }
@@ -120,11 +124,11 @@ impl Engine {
         Ok(Windows { sequences })
     }
 
-    /// Scores sentences of any number of stories. One result a sentence, in order.
+    /// The vectors of the windows of any number of stories, one after another: `[windows, dim]`.
     ///
     /// Windows are sorted by length and packed into forwards of about [`FORWARD_TOKENS`]; each forward is one
-    /// task. A sentence's scores do not depend on the packing, because the encoder's vectors do not.
-    pub(crate) fn score(&self, sentences: &[&Windows]) -> Result<Vec<SentenceScores>, AnalyzeError> {
+    /// task. A window's vector does not depend on the packing: that is the encoder's contract.
+    pub(crate) fn vectors(&self, sentences: &[&Windows]) -> Result<Vec<f32>, AnalyzeError> {
         let sequences: Vec<&[u32]> =
             sentences.iter().flat_map(|windows| &windows.sequences).map(Vec::as_slice).collect();
         let mut order: Vec<usize> = (0..sequences.len()).collect();
@@ -145,17 +149,33 @@ impl Engine {
         for (&at, vector) in order.iter().zip(forwards.iter().flat_map(|f| f.chunks_exact(dim))) {
             vectors[at * dim..(at + 1) * dim].copy_from_slice(vector);
         }
+        Ok(vectors)
+    }
 
-        let mut first = 0;
-        Ok(sentences
-            .iter()
-            .map(|windows| {
-                let lengths: Vec<usize> = windows.sequences.iter().map(Vec::len).collect();
-                let range = first * dim..(first + lengths.len()) * dim;
-                first += lengths.len();
-                self.heads.read(&vectors[range], &lengths)
-            })
-            .collect())
+    /// Reads the vectors of one story. `content` says which sentences are part of it: those see each other, and
+    /// each of the others is read alone.
+    pub(crate) fn read(
+        &self,
+        vectors: &[f32],
+        sentences: &[Windows],
+        content: &[bool],
+    ) -> Vec<SentenceScores> {
+        let dim = self.encoder.dim();
+        let mut story = (Vec::new(), Vec::new());
+        let mut scores: Vec<Option<SentenceScores>> = vec![None; sentences.len()];
+        let mut at = 0;
+        for (number, windows) in sentences.iter().enumerate() {
+            let own = &vectors[at * dim..(at + windows.len()) * dim];
+            at += windows.len();
+            if content[number] {
+                story.0.extend_from_slice(own);
+                story.1.push(windows.tokens());
+            } else {
+                scores[number] = self.heads.read(own, &[windows.tokens()]).pop();
+            }
+        }
+        let mut told = self.heads.read(&story.0, &story.1).into_iter();
+        scores.into_iter().filter_map(|alone| alone.or_else(|| told.next())).collect()
     }
 }
 

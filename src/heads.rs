@@ -1,9 +1,10 @@
 //! From sentence vectors to sentiment and event probabilities.
 
+use crate::context::Context;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::events::EVENT_TYPES;
 use crate::math;
-use crate::model::Head;
+use crate::model::{Head, Model};
 use crate::sentiment::Sentiment;
 
 /// P(type, status) of a sentence: rows as [`EventType::ALL`](crate::EventType::ALL), columns occurred, absent, unreal.
@@ -25,9 +26,21 @@ pub(crate) struct SentenceScores {
 pub struct Heads {
     sentiment: Head,
     events: Option<Head>,
+    context: Option<Context>,
 }
 
 impl Heads {
+    /// The heads of a loaded model, with its context stage where it has one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heads::new`], and where a tensor of the context stage is missing or has another shape.
+    pub fn from_model(model: &Model) -> Result<Self, LoadError> {
+        let mut heads = Heads::new(model.sentiment_head().clone(), model.event_head().cloned())?;
+        heads.context = Context::from_model(model)?;
+        Ok(heads)
+    }
+
     /// Two linear heads: sentiment with rows negative, neutral, positive; events with a row for each type and
     /// status in the order of [`EventType::ALL`](crate::EventType::ALL) × occurred, absent, unreal.
     ///
@@ -50,7 +63,7 @@ impl Heads {
                 return wrong("events", "inputs", sentiment.inputs(), events.inputs());
             }
         }
-        Ok(Heads { sentiment, events })
+        Ok(Heads { sentiment, events, context: None })
     }
 
     /// How many numbers a vector has.
@@ -63,34 +76,73 @@ impl Heads {
         self.events.is_some()
     }
 
-    /// Reads one sentence: the vectors of its windows, one after another, and how many tokens each has.
+    /// Reads a story: the vectors of all windows of all its sentences, in the order of the text, and the tokens of
+    /// each window, sentence by sentence.
     ///
-    /// Sentiment is the mean of the windows, weighted by their tokens; an event is as likely as in the window
-    /// that shows it best.
-    pub(crate) fn read(&self, vectors: &[f32], tokens: &[usize]) -> SentenceScores {
+    /// Sentiment is the mean of a sentence's windows, weighted by their tokens; an event is as likely as in the
+    /// window that shows it best.
+    pub(crate) fn read(&self, vectors: &[f32], tokens: &[Vec<usize>]) -> Vec<SentenceScores> {
+        let n = vectors.len() / self.dim();
+        let logits = |head: &Head| {
+            let mut logits = vec![0.0; n * head.outputs()];
+            head.logits(vectors, &mut logits);
+            logits
+        };
+        let mut sentiment = logits(&self.sentiment);
+        let mut events = self.events.as_ref().map(logits);
+        if let Some(context) = &self.context {
+            let (to_sentiment, to_events) = context.logits(vectors);
+            add(&mut sentiment, &to_sentiment);
+            if let Some(events) = &mut events {
+                add(events, &to_events);
+            }
+        }
+        let mut at = 0;
+        tokens
+            .iter()
+            .map(|windows| {
+                let own = at..at + windows.len();
+                at = own.end;
+                SentenceScores {
+                    sentiment: self.read_sentiment(&sentiment[own.start * 3..own.end * 3], windows),
+                    events: events.as_ref().map(|events| {
+                        self.read_events(&events[own.start * EVENT_OUTPUTS..own.end * EVENT_OUTPUTS])
+                    }),
+                }
+            })
+            .collect()
+    }
+
+    fn read_sentiment(&self, logits: &[f32], tokens: &[usize]) -> Sentiment {
+        let scale = f64::from(self.sentiment.temperature());
         let mut weights = [0.0f64; 3];
-        let mut events = self.events.as_ref().map(|_| [[0.0f32; 3]; EVENT_TYPES]);
-        for (vector, tokens) in vectors.chunks_exact(self.dim()).zip(tokens) {
-            let mut logits = [0.0f32; 3];
-            self.sentiment.logits(vector, &mut logits);
-            let max = logits.into_iter().fold(f32::NEG_INFINITY, f32::max);
-            let scale = f64::from(self.sentiment.temperature());
-            let odds = logits.map(|logit| math::exp(f64::from(logit - max) / scale));
+        for (logits, tokens) in logits.chunks_exact(3).zip(tokens) {
+            let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let odds = [0, 1, 2].map(|class| math::exp(f64::from(logits[class] - max) / scale));
             let sum: f64 = odds.iter().sum();
             for (weight, odds) in weights.iter_mut().zip(odds) {
                 *weight += odds / sum * *tokens as f64;
             }
-            if let (Some(head), Some(probs)) = (&self.events, &mut events) {
-                let mut logits = [0.0f32; EVENT_OUTPUTS];
-                head.logits(vector, &mut logits);
-                let scale = f64::from(head.temperature());
-                for (prob, logit) in probs.iter_mut().flatten().zip(logits) {
-                    *prob = prob.max(math::sigmoid(f64::from(logit) / scale) as f32);
-                }
-            }
         }
         let [negative, neutral, positive] = weights.map(|weight| weight as f32);
-        SentenceScores { sentiment: Sentiment::from_weights(negative, neutral, positive), events }
+        Sentiment::from_weights(negative, neutral, positive)
+    }
+
+    fn read_events(&self, logits: &[f32]) -> EventProbs {
+        let scale = self.events.as_ref().map_or(1.0, |head| f64::from(head.temperature()));
+        let mut probs = [[0.0f32; 3]; EVENT_TYPES];
+        for logits in logits.chunks_exact(EVENT_OUTPUTS) {
+            for (prob, logit) in probs.iter_mut().flatten().zip(logits) {
+                *prob = prob.max(math::sigmoid(f64::from(*logit) / scale) as f32);
+            }
+        }
+        probs
+    }
+}
+
+fn add(to: &mut [f32], what: &[f32]) {
+    for (to, what) in to.iter_mut().zip(what) {
+        *to += what;
     }
 }
 
@@ -106,7 +158,7 @@ mod tests {
 
     #[test]
     fn probabilities_are_softmax_and_sigmoid() {
-        let scores = heads(1.0).read(&[2.0, 0.0], &[5]);
+        let scores = heads(1.0).read(&[2.0, 0.0], &[vec![5]])[0];
         let sum = 2f64.exp() + 2.0;
         assert!((f64::from(scores.sentiment.negative()) - 2f64.exp() / sum).abs() < 1e-6);
         assert!((f64::from(scores.sentiment.positive()) - 1.0 / sum).abs() < 1e-6);
@@ -116,16 +168,16 @@ mod tests {
 
     #[test]
     fn windows_count_by_their_tokens() {
-        let one = heads(1.0).read(&[4.0, 0.0], &[10]).sentiment;
-        let two = heads(1.0).read(&[4.0, 0.0, 0.0, 4.0], &[30, 10]).sentiment;
+        let one = heads(1.0).read(&[4.0, 0.0], &[vec![10]])[0].sentiment;
+        let two = heads(1.0).read(&[4.0, 0.0, 0.0, 4.0], &[vec![30, 10]])[0].sentiment;
         let expected = 0.75 * one.negative() + 0.25 * one.positive();
         assert!((two.negative() - expected).abs() < 1e-6, "{two:?} {expected}");
     }
 
     #[test]
     fn a_temperature_flattens() {
-        let warm = heads(2.0).read(&[4.0, 0.0], &[1]);
-        assert_eq!(warm.sentiment, heads(1.0).read(&[2.0, 0.0], &[1]).sentiment);
+        let warm = heads(2.0).read(&[4.0, 0.0], &[vec![1]])[0];
+        assert_eq!(warm.sentiment, heads(1.0).read(&[2.0, 0.0], &[vec![1]])[0].sentiment);
     }
 
     #[test]

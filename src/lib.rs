@@ -5,6 +5,7 @@ mod analyzer;
 mod batch;
 mod bert;
 mod content;
+mod context;
 mod document;
 mod encoder;
 mod engine;

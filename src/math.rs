@@ -33,6 +33,11 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// Hyperbolic tangent.
+pub(crate) fn tanh(x: f64) -> f64 {
+    2.0 * sigmoid(2.0 * x) - 1.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +57,8 @@ mod tests {
         assert_eq!(sigmoid(0.0), 0.5);
         assert_eq!(sigmoid(-1e9), 0.0);
         assert_eq!(sigmoid(1e9), 1.0);
+        for x in [-30.0, -1.5, 0.0, 0.2, 4.0] {
+            assert!((tanh(x) - f64::tanh(x)).abs() < 1e-15, "{x}");
+        }
     }
 }
