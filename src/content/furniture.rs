@@ -186,14 +186,17 @@ impl Rules {
         let mut hits = Vec::new();
         // A rule that has been tried on a window need not be tried again on an anchor inside what it found.
         let mut done = vec![0usize; self.rules.len()];
+        let mut opened = reading.turns;
         for anchor in self.anchors.find_overlapping_iter(block) {
             let rule = self.owner[anchor.pattern().as_usize()];
-            if anchor.end() <= done[rule] || !on_word(block, anchor.start(), anchor.end()) {
+            let late = self.rules[rule].in_turns && !opened;
+            if late || anchor.end() <= done[rule] || !on_word(block, anchor.start(), anchor.end()) {
                 continue;
             }
             if let Some((start, end)) = self.try_rule(rule, block, done[rule], (anchor.start(), anchor.end()))
             {
                 done[rule] = end;
+                opened |= self.rules[rule].opens;
                 hits.push(Hit { rule, anchor: (anchor.start(), anchor.end()), start, end });
             }
         }

@@ -99,6 +99,8 @@ const TITLE: &[&str] = &[
 /// An item of a menu has at most so many words, and so many bytes.
 const ITEM_WORDS: usize = 5;
 const ITEM_BYTES: usize = 48;
+/// A menu has at most so many items; more begin a new one. Keeps the work linear on endless lists.
+const ITEMS: usize = 32;
 
 #[derive(Clone, Copy)]
 struct Token<'t> {
@@ -177,7 +179,12 @@ fn separated(tokens: &[Token<'_>], at: usize) -> Option<(usize, usize)> {
     let mut end;
     loop {
         let begin = separator + 1;
-        end = item(tokens, begin)?;
+        let Some(stop) = item(tokens, begin).filter(|_| items < ITEMS) else {
+            // The menu ends with a separator, or is too long for one.
+            end = separator;
+            break;
+        };
+        end = stop;
         items += 1;
         known += usize::from(is_in(MENU, tokens[begin].text));
         match tokens.get(end) {

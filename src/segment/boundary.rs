@@ -38,7 +38,7 @@ pub(super) fn cuts(text: &str, start: usize, end: usize, mut found: impl FnMut(u
     let mut scan = Scan { block, sentence: 0 };
     let mut foreign = foreign_cuts(block).into_iter().peekable();
     let mut at = 0;
-    while let Some(step) = block[at..].find(|c| is_judged(c) || is_emoji(c)) {
+    while let Some(step) = block[at..].find(|c| is_judged(c) || is_emoji(c) || c == ')') {
         let mark = at + step;
         while let Some(cut) = foreign.next_if(|&cut| cut <= mark) {
             if cut > scan.sentence {
@@ -136,6 +136,9 @@ impl Scan<'_> {
         if block[mark..].chars().next().is_some_and(is_emoji) {
             return self.judge_emoji(mark);
         }
+        if block[mark..].starts_with(')') {
+            return (mark + 1, self.closes_sentence(mark).then_some(mark + 1));
+        }
         let run = run_end(block, mark);
         let mut closed = end_of(block, run, is_closer);
         if block[closed..].starts_with(char::is_alphanumeric) && block[run..closed].ends_with(['*', '_']) {
@@ -164,6 +167,22 @@ impl Scan<'_> {
             self.glued(marks, &before, quoted, mark, Right::of(block, closed))
         };
         (closed, cut.then_some(closed))
+    }
+
+    /// Whether the bracket at `mark` closes one that the sentence began with, and a new sentence follows.
+    fn closes_sentence(&self, mark: usize) -> bool {
+        // Longer asides are left to their own full stops; the limit keeps the work linear.
+        if mark - self.sentence > 4 * REACH {
+            return false;
+        }
+        let aside = self.block[self.sentence..mark].trim_start();
+        let rest = &self.block[mark + 1..];
+        aside.starts_with('(')
+            && aside.matches('(').count() == 1
+            && !aside.contains(')')
+            && aside.contains(' ')
+            && rest.starts_with(char::is_whitespace)
+            && rest.trim_start().starts_with(char::is_uppercase)
     }
 
     /// Emoji end a sentence where a capital follows.
@@ -195,7 +214,7 @@ impl Scan<'_> {
             // "(!)", "(?)": a remark on the word before.
             return false;
         }
-        let dots = marks.chars().all(|c| c == '.' || c == '…');
+        let dots = marks.chars().all(|c| matches!(c, '.' | '…' | ' '));
         if marks == "."
             && closers == ")"
             && before.word.len() <= 2
@@ -214,7 +233,7 @@ impl Scan<'_> {
                 return false;
             }
             if dots {
-                return marks.len() >= 4;
+                return marks.bytes().filter(|&b| b == b'.').count() >= 4;
             }
             return true;
         }
@@ -258,7 +277,7 @@ impl Scan<'_> {
         if !(before.is_word() || quoted) || before.is_list_marker || self.is_address(mark) {
             return false;
         }
-        let dots = marks.chars().all(|c| c == '.' || c == '…');
+        let dots = marks.chars().all(|c| matches!(c, '.' | '…' | ' '));
         if next.is_initial {
             // "Ph.D.", "J.R.R."
             return false;
@@ -271,7 +290,7 @@ impl Scan<'_> {
                         .word
                         .chars()
                         .next_back()
-                        .is_some_and(|c| c.is_lowercase() || c.is_ascii_digit() || c == '%')
+                        .is_some_and(|c| c.is_lowercase() || c.is_ascii_digit() || c == '%' || is_closer(c))
                     && !words::is_title(before.word)
                     || before.is_shouted()
                         && next.word.chars().all(char::is_uppercase)
@@ -293,7 +312,7 @@ impl Scan<'_> {
         let from = self.block.floor_char_boundary(mark.saturating_sub(REACH));
         let to = self.block.ceil_char_boundary((mark + REACH).min(self.block.len()));
         let left = &self.block[from..mark];
-        let token_start = left.rfind(char::is_whitespace).map_or(from, |at| from + at + 1);
+        let token_start = from + left.trim_end_matches(|c: char| !c.is_whitespace()).len();
         let token_end = self.block[mark..to].find(char::is_whitespace).map_or(to, |at| mark + at);
         let token = self.block.get(token_start..token_end).unwrap_or_default();
         token.contains("://") || token.contains('@') || token.contains('\\') || starts_with_www(token) || {
