@@ -26,8 +26,6 @@ use crate::span::{SentenceId, Span};
 pub enum Provider {
     /// Named in the text; this is the most complete mention.
     Named(Span),
-    /// A company that is known under several names: the one that it is listed by.
-    Known(&'static str),
     /// Never named; the kind of company that the text speaks of, like `hotel`.
     Kind(&'static str),
 }
@@ -37,7 +35,7 @@ impl Provider {
     pub fn name<'t>(&self, text: &'t str) -> &'t str {
         match self {
             Provider::Named(span) => span.get(text).unwrap_or(""),
-            Provider::Known(name) | Provider::Kind(name) => name,
+            Provider::Kind(name) => name,
         }
     }
 }
@@ -138,10 +136,7 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
             .map(|(_, name)| name.0)
     });
     if let Some(name) = best {
-        return match names.all[name].company {
-            Some(company) => Some(Provider::Known(&LISTS.companies[company].name)),
-            None => names.all[name].fullest(story.text).map(Provider::Named),
-        };
+        return names.all[name].fullest(story.text).map(Provider::Named);
     }
     let kind = episode.kind.or_else(|| {
         let mut counts = Vec::new();

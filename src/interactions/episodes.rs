@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::events::{EventGroup, Status};
 use crate::interactions::Story;
 use crate::interactions::lists::LISTS;
-use crate::interactions::names::Names;
+use crate::interactions::names::{Name, Names};
 
 /// A tale: whom it is about, and its segments.
 #[derive(Debug, Default)]
@@ -183,7 +183,7 @@ fn best_name(names: &Names, at: usize) -> Option<usize> {
 }
 
 /// How much must speak for a company before it opens a tale of its own.
-const STRONG: i32 = 4;
+const STRONG: i32 = 3;
 
 /// Tales of several named providers, each told where its name or its people are.
 fn named(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<Episode> {
@@ -198,7 +198,8 @@ fn named(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<Episode> {
                 turned = turned.or(Some(owner));
                 continue;
             }
-            let strong = names.all[name].strength >= STRONG || opens && names.all[name].strength >= 1;
+            let Name { strength, company_words, .. } = names.all[name];
+            let strong = strength >= STRONG || company_words && strength >= 1 || opens;
             if strong || current.is_none() && names.all[name].strength >= 2 {
                 let fits = current.filter(|&at| episodes[at].name.is_none() && !opens);
                 let owner = fits.unwrap_or_else(|| {
@@ -231,15 +232,27 @@ fn named(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<Episode> {
     merge_small(story, episodes)
 }
 
-/// A provider that is only mentioned has no tale of its own: its sentences go to the tale around them.
+/// How far apart the mean sentiments of two tales must be for a name alone to part them.
+const CONTRAST: f64 = 0.6;
+
+/// Mean sentiment of the sentences that are not neutral, −1..=1.
+fn tone(story: &Story<'_>, episode: &Episode) -> f64 {
+    let polar = episode.segments.iter().filter_map(|&at| story.sentiments.get(at)).filter(|s| s.neutral() < 0.5);
+    let (sum, many) = polar.fold((0.0, 0.0), |(sum, many), s| (sum + f64::from(s.score()), many + 1.0));
+    if many > 0.0 { sum / many } else { 0.0 }
+}
+
+/// A provider that is only mentioned has no tale of its own: its sentences go to the tale around them. Nor has
+/// one that is told of in the same tone as the rest: two companies in one trouble are one experience.
 fn merge_small(story: &Story<'_>, episodes: Vec<Episode>) -> Vec<Episode> {
     let stands = |episode: &Episode| {
         let events = episode.segments.iter().filter(|&&at| has_event(story, at)).count();
         episode.segments.len() > SENTENCES && events >= SENTENCES
     };
-    let blocks = story.segments.last().map_or(0, |segment| segment.block());
     let (mut kept, small): (Vec<Episode>, Vec<Episode>) = episodes.into_iter().partition(stands);
-    if kept.len() < 2 || blocks < 2 {
+    let tones: Vec<f64> = kept.iter().map(|episode| tone(story, episode)).collect();
+    let contrast = tones.iter().any(|a| tones.iter().any(|b| a - b > CONTRAST));
+    if kept.len() < 2 || !contrast {
         let mut whole = kept.into_iter().chain(small).reduce(|mut whole, part| {
             whole.segments.extend(part.segments);
             whole
@@ -252,9 +265,9 @@ fn merge_small(story: &Story<'_>, episodes: Vec<Episode>) -> Vec<Episode> {
     for part in small {
         for at in part.segments {
             let before = |episode: &&mut Episode| {
-                episode.segments.iter().rev().find(|&&other| other < at).map(|&other| at - other)
+                episode.segments.iter().rev().find(|&&other| other < at).map_or(usize::MAX, |&other| at - other)
             };
-            if let Some(near) = kept.iter_mut().min_by_key(|episode| before(episode).unwrap_or(usize::MAX)) {
+            if let Some(near) = kept.iter_mut().min_by_key(before) {
                 let place = near.segments.partition_point(|&other| other < at);
                 near.segments.insert(place, at);
             }

@@ -15,8 +15,8 @@ pub(super) struct Name {
     pub(super) company: Option<usize>,
     /// How much speaks for a company and not for a person, place or thing.
     pub(super) strength: i32,
-    /// Carries a personal title.
-    pub(super) person: bool,
+    /// Its own words show a company: `FlowRite`, `Tommyknocker Auto`, `Wool & Whimsy`.
+    pub(super) company_words: bool,
 }
 
 impl Name {
@@ -39,8 +39,6 @@ pub(super) struct Names {
 struct Word<'t> {
     text: &'t str,
     span: Span,
-    /// A full stop, comma or the like stands between the word before and this one.
-    broken: bool,
 }
 
 /// Words that are written with a capital letter and are no names: starts of sentences, times, titles of people.
@@ -64,7 +62,7 @@ someone anyone nothing everything something total complete absolutely definitely
 two three four five six seven eight nine ten one part day days week weeks month months year years time times today yesterday \
 tomorrow tonight morning afternoon evening night room food bank hotel airline flight store shop restaurant phone email call \
 card account bill credit debit money refund delivery order website app online internet exhibit counter xx xxxx xxx internet \
-asap diy faq ii iii iv atm id pin apr rv suv suvs url ac a/c dj vip llc inc fdic cfpb fcra ssn ";
+asap enter half apologies diy faq ii iii iv atm id pin apr rv suv suvs url ac a/c dj vip llc inc fdic cfpb fcra ssn ";
 
 /// Words that end or make up the name of a company.
 const COMPANY: &str = " bank hotel inn motel hostel resort airlines airways air plumbing motors auto automotive savings mobile \
@@ -100,12 +98,9 @@ fn listed(list: &str, word: &str) -> bool {
 fn words(text: &str, within: Span) -> Vec<Word<'_>> {
     let part = within.get(text).unwrap_or("");
     let mut found = Vec::new();
-    let mut broken = true;
     let mut chars = part.char_indices().peekable();
     while let Some((start, first)) = chars.next() {
         if !first.is_alphanumeric() {
-            // White space and an opening quotation mark or bracket do not part a name from what is before it.
-            broken |= !first.is_whitespace();
             continue;
         }
         let mut end = start + first.len_utf8();
@@ -120,8 +115,7 @@ fn words(text: &str, within: Span) -> Vec<Word<'_>> {
         }
         let span = Span::new(within.start() + start, within.start() + end);
         let word = &part[start..end];
-        found.push(Word { text: word, span, broken });
-        broken = false;
+        found.push(Word { text: word, span });
         // "Mr. Kessler" is one name, and so is "Wool & Whimsy".
         if listed(TITLES, word) && matches!(chars.peek(), Some((_, '.'))) {
             chars.next();
@@ -142,12 +136,10 @@ fn capital(word: &str) -> bool {
 /// A capital letter inside, as in `FlowRite` or `eBay`.
 fn camel(word: &str) -> bool {
     let mut before = ' ';
-    let mut lower = false;
     for c in word.chars() {
         if c.is_uppercase() && before.is_lowercase() && !word.starts_with("Mc") && !word.starts_with("Mac") {
             return true;
         }
-        lower |= c.is_lowercase();
         before = c;
     }
     false
@@ -171,7 +163,7 @@ struct Mention {
     keys: Vec<String>,
     strength: i32,
     company: Option<usize>,
-    person: bool,
+    company_words: bool,
     /// Alone at the start of its sentence: only counts if the name stands elsewhere, too.
     weak: bool,
 }
@@ -192,7 +184,7 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
                 keys,
                 strength: 4,
                 company: Some(company),
-                person: false,
+                company_words: true,
                 weak: false,
             });
         }
@@ -252,7 +244,6 @@ fn mention(
             span = Span::new(span.start(), span.end() - ending.len());
         }
     }
-    let person = listed(TITLES, run[0].text);
     let bare = |word: &str| {
         let lower = word.to_lowercase().replace('’', "'");
         lower.strip_suffix("'s").unwrap_or(&lower).to_owned()
@@ -272,6 +263,7 @@ fn mention(
     strength += if run.len() > 1 && run.iter().any(|word| listed(COMPANY, word.text)) { 2 } else { 0 };
     strength += if run.iter().any(|word| camel(word.text)) { 2 } else { 0 };
     strength += if words.contains(" & ") { 2 } else { 0 };
+    let company_words = strength >= 2;
     if let Some(before) = before {
         let gap = text.get(before.span.end()..run[0].span.start())?;
         if gap == " " {
@@ -283,14 +275,14 @@ fn mention(
         let gap = text.get(run.last()?.span.end()..after.span.start())?;
         strength += i32::from(gap == " " && listed(SERVES, after.text));
     }
-    strength -= if person { 1 } else { 0 };
+    strength -= if listed(TITLES, run[0].text) { 1 } else { 0 };
     Some(Mention {
         segment,
         span,
         keys,
         strength,
         company: None,
-        person,
+        company_words,
         weak: first && run.len() == 1 && !camel(words),
     })
 }
@@ -329,7 +321,7 @@ fn gather(mentions: Vec<Mention>, lower: &HashSet<String>, segments: usize) -> N
         name.mentions.push((mention.segment, mention.span));
         name.company = name.company.or(mention.company);
         name.strength += mention.strength;
-        name.person |= mention.person;
+        name.company_words |= mention.company_words;
         by_segment[mention.segment].push(at);
     }
     Names { all, by_segment }
