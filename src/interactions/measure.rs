@@ -130,9 +130,16 @@ fn measure(stories: &[Gold]) -> Figures {
         all += 1.0;
         let drafts = predict(gold);
         if verbose.contains("list") {
-            let (segments, content) = (segments(gold).0, gold.sentences.iter().map(|row| !row.boilerplate).collect::<Vec<_>>());
+            let (segments, content) =
+                (segments(gold).0, gold.sentences.iter().map(|row| !row.boilerplate).collect::<Vec<_>>());
             for name in crate::interactions::names::read(&gold.text, &segments, &content).all {
-                println!("  {} {:3} {:2} {:?}", gold.id, name.strength, name.mentions.len(), name.fullest(&gold.text).map(|s| &gold.text[s.range()]));
+                println!(
+                    "  {} {:3} {:2} {:?}",
+                    gold.id,
+                    name.strength,
+                    name.mentions.len(),
+                    name.fullest(&gold.text).map(|s| &gold.text[s.range()])
+                );
             }
         }
         let mut found = vec![0; gold.sentences.len()];

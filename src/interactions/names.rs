@@ -195,12 +195,16 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
         let mut from = 0;
         while from < words.len() {
             let word = &words[from];
+            // "the Hotel Kranich": a common word that is part of a name.
+            let next = words.get(from + 1).filter(|next| !next.broken_from(text, word) && capital(next.text));
+            let leads =
+                from > 0 && listed(COMPANY, word.text) && next.is_some_and(|next| !listed(COMMON, next.text));
             let name = |word: &Word<'_>| {
                 capital(word.text)
                     && !taken(word.span)
                     && (!listed(COMMON, word.text) || listed(TITLES, word.text))
             };
-            if !name(word) {
+            if !(name(word) || leads && capital(word.text)) {
                 from += 1;
                 continue;
             }
