@@ -75,7 +75,45 @@ pub(super) fn split(story: &Story<'_>, names: &Names, segments: &[usize]) -> Vec
     let told: Vec<usize> = told.into_iter().filter(|&at| first.is_none_or(|first| at >= first)).collect();
     let labels = if first.is_some() { labels } else { Vec::new() };
     let tales = walk(story, names, &told, &labels);
-    keep(story, tales, !labels.is_empty())
+    let kept = keep(story, tales, !labels.is_empty());
+    match <[Episode; 1]>::try_from(kept) {
+        Ok([whole]) => side(story, names, whole),
+        Err(kept) => kept,
+    }
+}
+
+/// How clear the tone of a tale and of a side remark against it must be.
+const CLEAR: f64 = 0.5;
+
+/// A company that is mentioned more often is no side remark.
+const MENTIONS: usize = 3;
+
+/// Parts off what is told of a second, known company in the other tone: "Luckily, Amazon took it back" in a
+/// complaint about a maker. The remark needs an event of its own.
+fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
+    let overall = tone(story, &whole);
+    let score = |at: usize| story.sentiments.get(at).map_or(0.0, |s| f64::from(s.score()));
+    // A company that is also told of in the tone of the whole is what the whole is about.
+    let aside = |at: usize| overall.signum() * score(at) < -CLEAR && has_event(story, at);
+    let told = |name: &usize| {
+        let Name { mentions, company, .. } = &names.all[*name];
+        company.is_some()
+            && mentions.len() <= MENTIONS
+            && mentions.iter().all(|(at, _)| overall.signum() * score(*at) <= 0.0)
+            && mentions.iter().any(|(at, _)| aside(*at) && whole.segments.binary_search(at).is_ok())
+    };
+    if overall.abs() < CLEAR {
+        return vec![whole];
+    }
+    let Some(name) = (0..names.all.len()).find(told) else { return vec![whole] };
+    let segments: Vec<usize> =
+        names.all[name].mentions.iter().map(|(at, _)| *at).filter(|at| aside(*at)).collect();
+    whole.segments.retain(|at| segments.binary_search(at).is_err());
+    if whole.segments.is_empty() {
+        whole.segments = segments;
+        return vec![whole];
+    }
+    vec![whole, Episode { segments, name: Some(name), kind: None }]
 }
 
 fn line<'t>(story: &Story<'t>, at: usize) -> &'t str {
