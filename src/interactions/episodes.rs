@@ -52,6 +52,13 @@ static RECOMMENDED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// "I then gave it another try": the same provider in a new episode.
+static AGAIN: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?i)\b(?:gave|give|giving) (?:it|them|this place|the place|\w+) (?:another|a second|one more) (?:try|chance|shot|go)\b",
+    )
+});
+
 /// A line that announces general lessons.
 static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
@@ -77,9 +84,24 @@ pub(super) fn split(story: &Story<'_>, names: &Names, segments: &[usize]) -> Vec
     let tales = walk(story, names, &told, &labels);
     let kept = keep(story, tales, !labels.is_empty());
     match <[Episode; 1]>::try_from(kept) {
-        Ok([whole]) => side(story, names, whole),
+        Ok([whole]) => again(story, whole).unwrap_or_else(|whole| side(story, names, whole)),
         Err(kept) => kept,
     }
+}
+
+/// Parts the visits of a customer who gave a provider another chance.
+fn again(story: &Story<'_>, mut whole: Episode) -> Result<Vec<Episode>, Episode> {
+    let Some(cut) = whole.segments.iter().position(|&at| AGAIN.is_match(line(story, at))) else {
+        return Err(whole);
+    };
+    let events = |part: &[usize]| part.iter().any(|&at| has_event(story, at));
+    let (first, second) = whole.segments.split_at(cut);
+    if first.len() < SENTENCES || second.len() <= SENTENCES || !events(first) || !events(second) {
+        return Err(whole);
+    }
+    let segments = whole.segments.split_off(cut);
+    let (name, kind) = (whole.name, whole.kind);
+    Ok(vec![whole, Episode { segments, name, kind }])
 }
 
 /// How clear the tone of a tale and of a side remark against it must be.
@@ -106,6 +128,11 @@ fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
         return vec![whole];
     }
     let Some(name) = (0..names.all.len()).find(told) else { return vec![whole] };
+    // "BA" in a story of a flight is whom the story is about.
+    let kind = LISTS.kind_of(story.text, whole.segments.iter().map(|&at| story.segments[at].span));
+    if names.all[name].company.is_some_and(|company| kind == Some(&LISTS.companies[company].kind)) {
+        return vec![whole];
+    }
     let segments: Vec<usize> =
         names.all[name].mentions.iter().map(|(at, _)| *at).filter(|at| aside(*at)).collect();
     whole.segments.retain(|at| segments.binary_search(at).is_err());

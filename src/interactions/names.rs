@@ -17,6 +17,7 @@ pub(super) struct Name {
     pub(super) strength: i32,
     /// Its own words show a company: `FlowRite`, `Tommyknocker Auto`, `Wool & Whimsy`.
     pub(super) company_words: bool,
+    placed: bool,
 }
 
 impl Name {
@@ -62,10 +63,10 @@ someone anyone nothing everything something total complete absolutely definitely
 two three four five six seven eight nine ten one part day days week weeks month months year years time times today yesterday \
 tomorrow tonight morning afternoon evening night room food bank hotel airline flight store shop restaurant phone email call \
 card account bill credit debit money refund delivery order website app online internet exhibit counter xx xxxx xxx internet \
-asap enter half apologies diy faq ii iii iv atm id pin apr rv suv suvs url ac a/c dj vip llc inc fdic cfpb fcra ssn ";
+asap enter half apologies diy faq ii iii iv atm id pin apr rv suv suvs url ac a/c dj vip llc inc fdic cfpb fcra ssn consumer bureau protection social security federal state north south east west student students half genius ";
 
 /// Words that end or make up the name of a company.
-const COMPANY: &str = " bank hotel inn motel hostel resort airlines airways air plumbing motors auto automotive savings mobile \
+const COMPANY: &str = " bank airline credit parking hotel inn motel hostel resort airlines airways air plumbing motors auto automotive savings mobile \
 electronics kitchens rental rentals cafe café restaurant grill pizza pizzeria bakery bakehouse pharmacy drug drugs insurance \
 telecom wireless store stores shop center centre clinic hospital vet vets towing repair repairs services service company co \
 corp express union college colleges university gym fitness spa salon exchange box-office diner bar pub garage cleaners \
@@ -77,8 +78,11 @@ association institute academy school trust society council library ";
 const TITLES: &str = " mr mrs ms miss dr prof sir ";
 
 /// Words before a name that speak for a company.
-const TO_COMPANY: &str = " at from with by via through called rang phoned emailed contacted texted tried used use using recommend \
+const TO_COMPANY: &str = " at to from with by via through called rang phoned emailed contacted texted tried used use using recommend \
 called visited chose booked joined thanks thank love hate avoid ";
+
+/// Those of them that stand before places as well.
+const PLACED: &str = " at to from via through visited ";
 
 /// Words after a name that speak for somebody who serves.
 const SERVES: &str = " told said says sent emailed charged refused offered gave has had have is was were are will won't did didn't \
@@ -106,7 +110,10 @@ fn words(text: &str, within: Span) -> Vec<Word<'_>> {
         let mut end = start + first.len_utf8();
         while let Some(&(at, c)) = chars.peek() {
             let inner = matches!(c, '\'' | '’' | '&' | '.' | '-' | '_' | '@')
-                && part[at + c.len_utf8()..].chars().next().is_some_and(char::is_alphanumeric);
+                && part[at + c.len_utf8()..]
+                    .chars()
+                    .next()
+                    .is_some_and(|next| next.is_alphanumeric() && !(c == '.' && next.is_uppercase()));
             if !c.is_alphanumeric() && !inner {
                 break;
             }
@@ -164,6 +171,8 @@ struct Mention {
     strength: i32,
     company: Option<usize>,
     company_words: bool,
+    /// Stands behind a word that goes with places, too: counts once for a name.
+    placed: bool,
     /// Alone at the start of its sentence: only counts if the name stands elsewhere, too.
     weak: bool,
 }
@@ -177,7 +186,11 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
         lower.extend(words.iter().filter(|word| !capital(word.text)).map(|word| word.text.to_owned()));
         let known = LISTS.companies_in(text, segment.span);
         for &(span, company) in &known {
-            let keys = vec![format!("#{company}")];
+            // "Wizz" is Wizz Air.
+            let head = span.get(text).unwrap_or("").split_whitespace().next().unwrap_or("").to_lowercase();
+            let telling = head.len() > 2 && !listed(COMMON, &head) && !listed(COMPANY, &head);
+            let keys: Vec<String> =
+                [Some(format!("#{company}")), telling.then_some(head)].into_iter().flatten().collect();
             mentions.push(Mention {
                 segment: at,
                 span,
@@ -185,6 +198,7 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
                 strength: 4,
                 company: Some(company),
                 company_words: true,
+                placed: false,
                 weak: false,
             });
         }
@@ -268,10 +282,21 @@ fn mention(
     strength += if run.iter().any(|word| camel(word.text)) { 2 } else { 0 };
     strength += if words.contains(" & ") { 2 } else { 0 };
     let company_words = strength >= 2;
+    // "CS" and "FA" are rarely companies, "Poco's" without a thing behind it often is.
+    let letters = words.chars().filter(|c| c.is_alphabetic()).count();
+    strength -= i32::from(run.len() == 1 && letters <= 4 && !words.chars().any(char::is_lowercase));
+    let possessive = words.ends_with("'s") || words.ends_with("’s");
+    let alone = after.is_none_or(|after| {
+        text.get(run[run.len() - 1].span.end()..after.span.start()) != Some(" ") || listed(COMMON, after.text)
+    });
+    strength += i32::from(possessive && alone);
+    strength += i32::from(segment == 0);
+    let mut placed = false;
     if let Some(before) = before {
         let gap = text.get(before.span.end()..run[0].span.start())?;
         if gap == " " {
-            strength += if listed(TO_COMPANY, before.text) { 1 } else { 0 };
+            strength += i32::from(listed(TO_COMPANY, before.text));
+            placed = listed(PLACED, before.text);
             strength -= if before.text.eq_ignore_ascii_case("in") { 2 } else { 0 };
         }
     }
@@ -287,6 +312,7 @@ fn mention(
         strength,
         company: None,
         company_words,
+        placed,
         weak: first && run.len() == 1 && !camel(words),
     })
 }
@@ -324,7 +350,8 @@ fn gather(mentions: Vec<Mention>, lower: &HashSet<String>, segments: usize) -> N
         let name = &mut all[at];
         name.mentions.push((mention.segment, mention.span));
         name.company = name.company.or(mention.company);
-        name.strength += mention.strength;
+        name.strength += mention.strength - i32::from(mention.placed && name.placed);
+        name.placed |= mention.placed;
         name.company_words |= mention.company_words;
         by_segment[mention.segment].push(at);
     }
