@@ -118,8 +118,8 @@ fn draft(story: &Story<'_>, names: &Names, episode: &Episode) -> Draft {
 }
 
 /// What a mention weighs against the signs of a company, and the least weight of a name that is a provider's.
-const MANY: i32 = 1;
-const NAMED: i32 = 2;
+const MANY: i32 = 2;
+const NAMED: i32 = 4;
 
 /// Whom an episode is about: the name that opened it, or the name in it that speaks most for a company, or the
 /// kind of company that its words speak of.

@@ -78,11 +78,11 @@ association institute academy school trust society council library ";
 const TITLES: &str = " mr mrs ms miss dr prof sir ";
 
 /// Words before a name that speak for a company.
-const TO_COMPANY: &str = " at to from with by via through called rang phoned emailed contacted texted tried used use using recommend \
+const TO_COMPANY: &str = " at from with by via through called rang phoned emailed contacted texted tried used use using recommend \
 called visited chose booked joined thanks thank love hate avoid ";
 
 /// Those of them that stand before places as well.
-const PLACED: &str = " at to from via through visited ";
+const PLACED: &str = " at from via through visited ";
 
 /// Words after a name that speak for somebody who serves.
 const SERVES: &str = " told said says sent emailed charged refused offered gave has had have is was were are will won't did didn't \
