@@ -26,8 +26,6 @@ use crate::span::{SentenceId, Span};
 pub enum Provider {
     /// Named in the text; this is the most complete mention.
     Named(Span),
-    /// A company that is known under several names: the one that it is listed by.
-    Known(&'static str),
     /// Never named; the kind of company that the text speaks of, like `hotel`.
     Kind(&'static str),
 }
@@ -37,7 +35,7 @@ impl Provider {
     pub fn name<'t>(&self, text: &'t str) -> &'t str {
         match self {
             Provider::Named(span) => span.get(text).unwrap_or(""),
-            Provider::Known(name) | Provider::Kind(name) => name,
+            Provider::Kind(name) => name,
         }
     }
 }
@@ -119,6 +117,10 @@ fn draft(story: &Story<'_>, names: &Names, episode: &Episode) -> Draft {
     Draft { provider: provider(story, names, episode), sentences }
 }
 
+/// What a mention weighs against the signs of a company, and the least weight of a name that is a provider's.
+const MANY: i32 = 2;
+const NAMED: i32 = 4;
+
 /// Whom an episode is about: the name that opened it, or the name in it that speaks most for a company, or the
 /// kind of company that its words speak of.
 fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provider> {
@@ -127,29 +129,22 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
         let inside =
             names.all[name].mentions.iter().filter(|(at, _)| episode.segments.binary_search(at).is_ok());
         let many = inside.count() as i32;
-        (many > 0).then(|| many.min(6) + names.all[name].strength)
+        (many > 0).then(|| MANY * many.min(6) + names.all[name].strength)
     };
     let opened = episode.name.filter(|&name| weight(name).is_some());
     let best = opened.or_else(|| {
         (0..names.all.len())
             .filter_map(|name| Some((weight(name)?, std::cmp::Reverse(name))))
             .max()
-            .filter(|(weight, _)| *weight >= 3)
+            .filter(|(weight, _)| *weight >= NAMED)
             .map(|(_, name)| name.0)
     });
     if let Some(name) = best {
-        return match names.all[name].company {
-            Some(company) => Some(Provider::Known(&LISTS.companies[company].name)),
-            None => names.all[name].fullest(story.text).map(Provider::Named),
-        };
+        return names.all[name].fullest(story.text).map(Provider::Named);
     }
-    let kind = episode.kind.or_else(|| {
-        let mut counts = Vec::new();
-        for &at in &episode.segments {
-            LISTS.count_kinds(story.text, story.segments[at].span, &mut counts);
-        }
-        let most = counts.iter().copied().max().filter(|most| *most > 0)?;
-        counts.iter().position(|count| *count == most)
-    })?;
-    Some(Provider::Kind(LISTS.kind_name(kind)))
+    let kind = match episode.kind {
+        Some(kind) => LISTS.kind_name(kind),
+        None => LISTS.kind_of(story.text, episode.segments.iter().map(|&at| story.segments[at].span))?,
+    };
+    Some(Provider::Kind(kind))
 }

@@ -7,7 +7,8 @@ use regex::Regex;
 use crate::events::{EventGroup, Status};
 use crate::interactions::Story;
 use crate::interactions::lists::LISTS;
-use crate::interactions::names::Names;
+use crate::interactions::names::{Name, Names};
+use crate::span::Span;
 
 /// A tale: whom it is about, and its segments.
 #[derive(Debug, Default)]
@@ -44,7 +45,21 @@ static OPENS: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// "On the other hand", said of another provider: the words that open a tale without a name in them.
+/// "A man in my camera club said try Mr. Lindqvist."
+static RECOMMENDED: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?i)\b(?:said|says|told (?:me|us)|suggested|recommended)(?: that)?(?: i| we)?(?: should)? (?:to )?(?:try|trying|go to|going to|take it to|use)\b",
+    )
+});
+
+/// "I then gave it another try": the same provider in a new episode.
+static AGAIN: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?i)\b(?:gave|give|giving) (?:it|them|this place|the place|\w+) (?:another|a second|one more) (?:try|chance|shot|go)\b",
+    )
+});
+
+/// A line that announces general lessons.
 static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
         r"(?ix)\b(?:lessons?|takeaways?|take-aways?|what\ i(?:['’]ve)?\ (?:have\ )?learn(?:ed|t)|things\ i\ now\ believe|practices\ of|
@@ -58,16 +73,74 @@ const SENTENCES: usize = 2;
 /// Splits the segments that one author tells. Segments left out tell of no interaction.
 pub(super) fn split(story: &Story<'_>, names: &Names, segments: &[usize]) -> Vec<Episode> {
     let told = strip_lessons(story, segments);
-    let labelled = labelled(story, names, &told);
-    if labelled.len() > 1 {
-        return labelled;
+    let mut labels = labels(story, &told);
+    if labels.len() < 2 {
+        labels = numbered(story, names, &told);
     }
-    let named = named(story, names, &told);
-    if named.len() > 1 {
-        return named;
+    // What stands before the first label introduces all of them.
+    let first = if labels.len() < 2 { None } else { labels.first().map(|label| label.at) };
+    let told: Vec<usize> = told.into_iter().filter(|&at| first.is_none_or(|first| at >= first)).collect();
+    let labels = if first.is_some() { labels } else { Vec::new() };
+    let tales = walk(story, names, &told, &labels);
+    let kept = keep(story, tales, !labels.is_empty());
+    match <[Episode; 1]>::try_from(kept) {
+        Ok([whole]) => again(story, whole).unwrap_or_else(|whole| side(story, names, whole)),
+        Err(kept) => kept,
     }
-    let name = named.first().and_then(|episode| episode.name);
-    vec![Episode { segments: told, name, kind: None }]
+}
+
+/// Parts the visits of a customer who gave a provider another chance.
+fn again(story: &Story<'_>, mut whole: Episode) -> Result<Vec<Episode>, Episode> {
+    let Some(cut) = whole.segments.iter().position(|&at| AGAIN.is_match(line(story, at))) else {
+        return Err(whole);
+    };
+    let events = |part: &[usize]| part.iter().any(|&at| has_event(story, at));
+    let (first, second) = whole.segments.split_at(cut);
+    if first.len() < SENTENCES || second.len() <= SENTENCES || !events(first) || !events(second) {
+        return Err(whole);
+    }
+    let segments = whole.segments.split_off(cut);
+    let (name, kind) = (whole.name, whole.kind);
+    Ok(vec![whole, Episode { segments, name, kind }])
+}
+
+/// How clear the tone of a tale and of a side remark against it must be.
+const CLEAR: f64 = 0.5;
+
+/// A company that is mentioned more often is no side remark.
+const MENTIONS: usize = 3;
+
+/// Parts off what is told of a second, known company in the other tone: "Luckily, Amazon took it back" in a
+/// complaint about a maker. The remark needs an event of its own.
+fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
+    let overall = tone(story, &whole);
+    let score = |at: usize| story.sentiments.get(at).map_or(0.0, |s| f64::from(s.score()));
+    // A company that is also told of in the tone of the whole is what the whole is about.
+    let aside = |at: usize| overall.signum() * score(at) < -CLEAR && has_event(story, at);
+    let told = |name: &usize| {
+        let Name { mentions, company, .. } = &names.all[*name];
+        company.is_some()
+            && mentions.len() <= MENTIONS
+            && mentions.iter().all(|(at, _)| overall.signum() * score(*at) <= 0.0)
+            && mentions.iter().any(|(at, _)| aside(*at) && whole.segments.binary_search(at).is_ok())
+    };
+    if overall.abs() < CLEAR {
+        return vec![whole];
+    }
+    let Some(name) = (0..names.all.len()).find(told) else { return vec![whole] };
+    // "BA" in a story of a flight is whom the story is about.
+    let kind = LISTS.kind_of(story.text, whole.segments.iter().map(|&at| story.segments[at].span));
+    if names.all[name].company.is_some_and(|company| kind == Some(&LISTS.companies[company].kind)) {
+        return vec![whole];
+    }
+    let segments: Vec<usize> =
+        names.all[name].mentions.iter().map(|(at, _)| *at).filter(|at| aside(*at)).collect();
+    whole.segments.retain(|at| segments.binary_search(at).is_err());
+    if whole.segments.is_empty() {
+        whole.segments = segments;
+        return vec![whole];
+    }
+    vec![whole, Episode { segments, name: Some(name), kind: None }]
 }
 
 fn line<'t>(story: &Story<'t>, at: usize) -> &'t str {
@@ -101,61 +174,22 @@ fn strip_lessons(story: &Story<'_>, segments: &[usize]) -> Vec<usize> {
     told
 }
 
-/// Tales with labels: "Exhibit A", or numbers with a provider behind each.
-fn labelled(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<Episode> {
-    let mut openers: Vec<(usize, String)> = Vec::new();
-    for &at in told {
-        if let Some(found) = LABEL.captures(line(story, at)) {
-            openers.push((at, found["which"].to_lowercase()));
-        }
-    }
-    if openers.len() < 2 {
-        openers = numbered(story, names, told);
-    }
-    if openers.len() < 2 {
-        return Vec::new();
-    }
-    let mut labels: Vec<(String, Episode)> = Vec::new();
-    let first = openers[0].0;
-    let mut by_name: Vec<(usize, usize)> = Vec::new();
-    let mut current = None;
-    let mut next = 0;
-    for &at in told {
-        let opened = next < openers.len() && openers[next].0 == at;
-        if opened {
-            let (label, kind) = (&openers[next].1, LISTS.kind_noun(story.text, story.segments[at].span));
-            let name = best_name(names, at);
-            let known = labels.iter().position(|(other, _)| other == label);
-            let again =
-                name.and_then(|name| by_name.iter().find(|(other, _)| *other == name)).map(|(_, at)| *at);
-            let episode = known.or(again).unwrap_or_else(|| {
-                labels.push((label.clone(), Episode { segments: Vec::new(), name, kind }));
-                labels.len() - 1
-            });
-            current = Some(episode);
-            next += 1;
-        } else if at < first {
-            // What stands before the first label introduces all of them.
-            continue;
-        } else if let Some(name) =
-            names.by_segment[at].iter().find_map(|name| by_name.iter().find(|(other, _)| other == name))
-        {
-            current = Some(name.1);
-        }
-        if let Some(current) = current {
-            labels[current].1.segments.push(at);
-            for &name in &names.by_segment[at] {
-                if !by_name.iter().any(|(other, _)| *other == name) {
-                    by_name.push((name, current));
-                }
-            }
-        }
-    }
-    labels.into_iter().map(|(_, episode)| episode).collect()
+/// A segment that opens a tale by a label: "Exhibit A", "2. The council".
+struct Label {
+    at: usize,
+    which: String,
+}
+
+fn labels(story: &Story<'_>, told: &[usize]) -> Vec<Label> {
+    let label = |&at: &usize| {
+        let found = LABEL.captures(line(story, at))?;
+        Some(Label { at, which: found["which"].to_lowercase() })
+    };
+    told.iter().filter_map(label).collect()
 }
 
 /// Numbered lines with a provider in each and a tale of its own behind it.
-fn numbered(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<(usize, String)> {
+fn numbered(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<Label> {
     let items: Vec<usize> = (0..told.len()).filter(|&at| NUMBERED.is_match(line(story, told[at]))).collect();
     let mut openers = Vec::new();
     for (nth, &item) in items.iter().enumerate() {
@@ -167,7 +201,7 @@ fn numbered(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<(usize, Str
             best_name(names, at).is_some() || LISTS.kind_noun(story.text, story.segments[at].span).is_some();
         let tale = told[item..end].iter().any(|&at| has_event(story, at));
         if short && provider && tale && end > item + 1 {
-            openers.push((at, words.split(['.', ')']).next().unwrap_or("").to_owned()));
+            openers.push(Label { at, which: words.split(['.', ')']).next().unwrap_or("").to_owned() });
         }
     }
     // All or none: a list of what one provider did has items that name nobody.
@@ -183,78 +217,178 @@ fn best_name(names: &Names, at: usize) -> Option<usize> {
 }
 
 /// How much must speak for a company before it opens a tale of its own.
-const STRONG: i32 = 4;
+const STRONG: i32 = 3;
 
-/// Tales of several named providers, each told where its name or its people are.
-fn named(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<Episode> {
+/// How many words may stand before a name that brings its tale back: "FlowRite finally called".
+const EARLY: usize = 5;
+
+/// Words before a name that bring its tale back wherever they stand: "so I went back to Colt".
+const BACK_TO: [&str; 16] = [
+    "to",
+    "called",
+    "rang",
+    "phoned",
+    "emailed",
+    "contacted",
+    "texted",
+    "told",
+    "asked",
+    "at",
+    "by",
+    "from",
+    "tell",
+    "call",
+    "with",
+    "and",
+];
+
+/// Whether a mention of somebody told of before turns the tale to them, or only speaks of them.
+fn returns(story: &Story<'_>, at: usize, mention: Span) -> bool {
+    let segment = story.segments[at].span;
+    let before = story.text.get(segment.start()..mention.start()).unwrap_or("");
+    let after = story.text.get(mention.end()..segment.end()).unwrap_or("");
+    if mention.get(story.text).is_some_and(|name| name.ends_with("'s") || name.ends_with("’s"))
+        && after.starts_with(' ')
+    {
+        return false;
+    }
+    before.split_whitespace().count() <= EARLY
+        || before
+            .split_whitespace()
+            .next_back()
+            .is_some_and(|word| BACK_TO.contains(&word.to_lowercase().as_str()))
+}
+
+/// A tale while it is being gathered.
+#[derive(Default)]
+struct Tale {
+    episode: Episode,
+    /// The label that opened it; such a tale needs no other sign that it stands alone.
+    label: Option<String>,
+}
+
+/// Walks through the story and turns to another tale at each label, opening phrase or name.
+fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> Vec<Tale> {
     let mut owners: Vec<Option<usize>> = vec![None; names.all.len()];
-    let mut episodes: Vec<Episode> = Vec::new();
+    let mut tales: Vec<Tale> = Vec::new();
     let mut current: Option<usize> = None;
+    let mut labels = labels.iter().peekable();
     for &at in told {
-        let opens = OPENS.is_match(line(story, at));
-        let mut turned = None;
-        for &name in &names.by_segment[at] {
-            if let Some(owner) = owners[name] {
-                turned = turned.or(Some(owner));
+        let words = line(story, at);
+        let opens = OPENS.is_match(words) || RECOMMENDED.is_match(words);
+        let label = labels.next_if(|label| label.at == at);
+        let here = &names.by_segment[at];
+        let mentioned = |name: usize| {
+            let mentions = &names.all[name].mentions;
+            let from = mentions.partition_point(|(segment, _)| *segment < at);
+            mentions[from..].iter().take_while(move |(segment, _)| *segment == at).map(|(_, span)| *span)
+        };
+        let mut turned: Option<usize> = None;
+        if let Some(label) = label {
+            let same = tales.iter().position(|tale| tale.label.as_ref() == Some(&label.which));
+            let named = here.iter().find_map(|&name| owners[name]);
+            turned = Some(same.or(named).unwrap_or_else(|| {
+                let kind = LISTS.kind_noun(story.text, story.segments[at].span);
+                let episode = Episode { kind, ..Episode::default() };
+                tales.push(Tale { episode, label: Some(label.which.clone()) });
+                tales.len() - 1
+            }));
+        }
+        for &name in here {
+            if let Some(owner) = owners[name]
+                && !(opens && tales[owner].episode.name != Some(name) && Some(owner) == current)
+            {
+                if turned.is_none() && mentioned(name).any(|span| returns(story, at, span)) {
+                    turned = Some(owner);
+                }
                 continue;
             }
-            let strong = names.all[name].strength >= STRONG || opens && names.all[name].strength >= 1;
-            if strong || current.is_none() && names.all[name].strength >= 2 {
-                let fits = current.filter(|&at| episodes[at].name.is_none() && !opens);
-                let owner = fits.unwrap_or_else(|| {
-                    episodes.push(Episode::default());
-                    episodes.len() - 1
-                });
-                episodes[owner].name = Some(name);
-                owners[name] = Some(owner);
-                turned = Some(owner);
+            let Name { strength, company_words, .. } = names.all[name];
+            let strong = strength >= STRONG || company_words && strength >= 1 || opens;
+            let opener = label.is_some() || current.is_none();
+            if !strong && !(opener && strength >= 2) {
+                continue;
             }
+            // A tale without a name yet takes the first one; an opening phrase tells of somebody new.
+            let nameless = |tale: &usize| tales[*tale].episode.name.is_none();
+            let fits = turned
+                .filter(nameless)
+                .or(current.filter(|tale| nameless(tale) && !opens && turned.is_none()));
+            let owner = fits.unwrap_or_else(|| {
+                tales.push(Tale::default());
+                tales.len() - 1
+            });
+            if turned.is_some_and(|turned| turned != owner) && label.is_some() {
+                tales.pop();
+                continue;
+            }
+            tales[owner].episode.name = Some(name);
+            owners[name] = Some(owner);
+            turned = Some(owner);
         }
         if turned.is_none()
             && opens
-            && let Some(kind) = LISTS.kind_noun(story.text, story.segments[at].span)
             && current.is_some()
+            && let Some(kind) = LISTS.kind_noun(story.text, story.segments[at].span)
         {
-            episodes.push(Episode { kind: Some(kind), ..Episode::default() });
-            turned = Some(episodes.len() - 1);
+            tales.push(Tale { episode: Episode { kind: Some(kind), ..Episode::default() }, label: None });
+            turned = Some(tales.len() - 1);
         }
         let owner = turned.or(current).unwrap_or_else(|| {
-            episodes.push(Episode::default());
-            episodes.len() - 1
+            tales.push(Tale::default());
+            tales.len() - 1
         });
         current = Some(owner);
-        episodes[owner].segments.push(at);
-        for &name in &names.by_segment[at] {
+        tales[owner].episode.segments.push(at);
+        for &name in here {
             owners[name] = owners[name].or(Some(owner));
         }
     }
-    merge_small(story, episodes)
+    tales
 }
 
-/// A provider that is only mentioned has no tale of its own: its sentences go to the tale around them.
-fn merge_small(story: &Story<'_>, episodes: Vec<Episode>) -> Vec<Episode> {
-    let stands = |episode: &Episode| {
-        let events = episode.segments.iter().filter(|&&at| has_event(story, at)).count();
-        episode.segments.len() > SENTENCES && events >= SENTENCES
+/// How far apart the mean sentiments of two tales must be for a name alone to part them.
+const CONTRAST: f64 = 0.6;
+
+/// Mean sentiment of the sentences that are not neutral, −1..=1.
+fn tone(story: &Story<'_>, episode: &Episode) -> f64 {
+    let polar =
+        episode.segments.iter().filter_map(|&at| story.sentiments.get(at)).filter(|s| s.neutral() < 0.5);
+    let (sum, many) = polar.fold((0.0, 0.0), |(sum, many), s| (sum + f64::from(s.score()), many + 1.0));
+    if many > 0.0 { sum / many } else { 0.0 }
+}
+
+/// A provider that is only mentioned has no tale of its own: its sentences go to the tale around them. Nor has
+/// one that is told of in the same tone as the rest: two companies in one trouble are one experience.
+fn keep(story: &Story<'_>, tales: Vec<Tale>, labelled: bool) -> Vec<Episode> {
+    let stands = |tale: &Tale| {
+        let events = tale.episode.segments.iter().filter(|&&at| has_event(story, at)).count();
+        tale.label.is_some() && events > 0 || tale.episode.segments.len() > SENTENCES && events >= SENTENCES
     };
-    let blocks = story.segments.last().map_or(0, |segment| segment.block());
-    let (mut kept, small): (Vec<Episode>, Vec<Episode>) = episodes.into_iter().partition(stands);
-    if kept.len() < 2 || blocks < 2 {
-        let mut whole = kept.into_iter().chain(small).reduce(|mut whole, part| {
-            whole.segments.extend(part.segments);
-            whole
-        });
-        if let Some(whole) = &mut whole {
-            whole.segments.sort_unstable();
-        }
-        return whole.into_iter().collect();
+    let (kept, small): (Vec<Tale>, Vec<Tale>) = tales.into_iter().partition(stands);
+    let mut kept: Vec<Episode> = kept.into_iter().map(|tale| tale.episode).collect();
+    let mut small: Vec<Episode> = small.into_iter().map(|tale| tale.episode).collect();
+    let tones: Vec<f64> = kept.iter().map(|episode| tone(story, episode)).collect();
+    let contrast = tones.iter().any(|a| tones.iter().any(|b| a - b > CONTRAST));
+    if !contrast && !labelled {
+        // One tale, about the one that most is told of.
+        let most = (0..kept.len()).max_by_key(|&at| (kept[at].segments.len(), std::cmp::Reverse(at)));
+        let name = most.map_or_else(|| small.iter().find_map(|episode| episode.name), |at| kept[at].name);
+        let mut segments: Vec<usize> =
+            kept.iter().chain(&small).flat_map(|episode| episode.segments.iter().copied()).collect();
+        segments.sort_unstable();
+        return vec![Episode { segments, name, kind: None }];
+    }
+    if kept.is_empty() {
+        kept.append(&mut small);
     }
     for part in small {
         for at in part.segments {
             let before = |episode: &&mut Episode| {
-                episode.segments.iter().rev().find(|&&other| other < at).map(|&other| at - other)
+                let place = episode.segments.partition_point(|&other| other < at);
+                place.checked_sub(1).map_or(usize::MAX, |place| at - episode.segments[place])
             };
-            if let Some(near) = kept.iter_mut().min_by_key(|episode| before(episode).unwrap_or(usize::MAX)) {
+            if let Some(near) = kept.iter_mut().min_by_key(before) {
                 let place = near.segments.partition_point(|&other| other < at);
                 near.segments.insert(place, at);
             }

@@ -47,6 +47,8 @@ pub(super) struct Lists {
     cased: (AhoCorasick, Vec<usize>),
     kinds: Vec<Kind>,
     kind_words: (AhoCorasick, Vec<(usize, bool)>),
+    /// The words that `kind_words` searches for.
+    words: Vec<String>,
 }
 
 pub(super) static LISTS: LazyLock<Lists> = LazyLock::new(Lists::load);
@@ -94,6 +96,7 @@ impl Lists {
             cased: (automaton(&cased_words, false), cased_at),
             kinds: kinds.kind,
             kind_words: (automaton(&words, true), word_at),
+            words,
         }
     }
 
@@ -115,13 +118,24 @@ impl Lists {
         found
     }
 
-    /// Adds up how often words of each kind stand in `text[within]`; nouns count three times.
-    pub(super) fn count_kinds(&self, text: &str, within: Span, counts: &mut Vec<usize>) {
-        counts.resize(self.kinds.len(), 0);
-        for (_, at) in whole_words(&self.kind_words.0, text, within) {
-            let (kind, noun) = self.kind_words.1[at];
-            counts[kind] += if noun { 3 } else { 1 };
+    /// What the company in these places is called that is never named: the noun used most often of the kind
+    /// whose words are used most, or else the name of that kind. Nouns count three times.
+    pub(super) fn kind_of(&self, text: &str, places: impl Iterator<Item = Span>) -> Option<&str> {
+        let mut counts = vec![0usize; self.kinds.len()];
+        let mut nouns = vec![0usize; self.words.len()];
+        for place in places {
+            for (_, at) in whole_words(&self.kind_words.0, text, place) {
+                let (kind, noun) = self.kind_words.1[at];
+                counts[kind] += if noun { 3 } else { 1 };
+                nouns[at] += usize::from(noun);
+            }
         }
+        let kind = first_most(&counts)?;
+        let own = |at: &usize| self.kind_words.1[*at].0 == kind;
+        let noun = (0..nouns.len()).filter(own).max_by_key(|&at| (nouns[at], std::cmp::Reverse(at)));
+        let noun = noun.filter(|&at| nouns[at] > 0).map(|at| self.words[at].as_str());
+        // The list names its kinds in the singular.
+        Some(noun.filter(|noun| !noun.ends_with('s')).unwrap_or(&self.kinds[kind].name))
     }
 
     /// The first kind in `text[within]` that is named by a noun.
@@ -135,6 +149,12 @@ impl Lists {
     pub(super) fn kind_name(&self, kind: usize) -> &str {
         &self.kinds[kind].name
     }
+}
+
+/// Where the largest count stands first, if there is any above 0.
+fn first_most(counts: &[usize]) -> Option<usize> {
+    let most = counts.iter().copied().max().filter(|most| *most > 0)?;
+    counts.iter().position(|count| *count == most)
 }
 
 fn automaton(words: &[String], any_case: bool) -> AhoCorasick {

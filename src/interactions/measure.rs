@@ -48,7 +48,7 @@ fn stories(part: &str) -> Option<Vec<Gold>> {
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-fn predict(gold: &Gold) -> Vec<Draft> {
+fn segments(gold: &Gold) -> (Vec<Segment>, Vec<Event>) {
     let mut block = 0;
     let mut end = 0;
     let mut segments = Vec::new();
@@ -63,6 +63,11 @@ fn predict(gold: &Gold) -> Vec<Draft> {
             events.push(Event::new(kind.clone(), *status, Actor::Provider, span, sentence, 1.0));
         }
     }
+    (segments, events)
+}
+
+fn predict(gold: &Gold) -> Vec<Draft> {
+    let (segments, events) = segments(gold);
     let content: Vec<bool> = gold.sentences.iter().map(|row| !row.boilerplate).collect();
     let sentiments: Vec<Sentiment> = gold
         .sentences
@@ -124,6 +129,19 @@ fn measure(stories: &[Gold]) -> Figures {
     for gold in scored {
         all += 1.0;
         let drafts = predict(gold);
+        if verbose.contains("list") {
+            let (segments, content) =
+                (segments(gold).0, gold.sentences.iter().map(|row| !row.boilerplate).collect::<Vec<_>>());
+            for name in crate::interactions::names::read(&gold.text, &segments, &content).all {
+                println!(
+                    "  {} {:3} {:2} {:?}",
+                    gold.id,
+                    name.strength,
+                    name.mentions.len(),
+                    name.fullest(&gold.text).map(|s| &gold.text[s.range()])
+                );
+            }
+        }
         let mut found = vec![0; gold.sentences.len()];
         for (at, draft) in drafts.iter().enumerate() {
             draft.sentences.iter().for_each(|sentence| found[sentence.index()] = at + 1);

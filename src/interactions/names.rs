@@ -15,8 +15,9 @@ pub(super) struct Name {
     pub(super) company: Option<usize>,
     /// How much speaks for a company and not for a person, place or thing.
     pub(super) strength: i32,
-    /// Carries a personal title.
-    pub(super) person: bool,
+    /// Its own words show a company: `FlowRite`, `Tommyknocker Auto`, `Wool & Whimsy`.
+    pub(super) company_words: bool,
+    placed: bool,
 }
 
 impl Name {
@@ -39,8 +40,6 @@ pub(super) struct Names {
 struct Word<'t> {
     text: &'t str,
     span: Span,
-    /// A full stop, comma or the like stands between the word before and this one.
-    broken: bool,
 }
 
 /// Words that are written with a capital letter and are no names: starts of sentences, times, titles of people.
@@ -64,10 +63,10 @@ someone anyone nothing everything something total complete absolutely definitely
 two three four five six seven eight nine ten one part day days week weeks month months year years time times today yesterday \
 tomorrow tonight morning afternoon evening night room food bank hotel airline flight store shop restaurant phone email call \
 card account bill credit debit money refund delivery order website app online internet exhibit counter xx xxxx xxx internet \
-asap diy faq ii iii iv atm id pin apr rv suv suvs url ac a/c dj vip llc inc fdic cfpb fcra ssn ";
+asap enter half apologies diy faq ii iii iv atm id pin apr rv suv suvs url ac a/c dj vip llc inc fdic cfpb fcra ssn consumer bureau protection social security federal state north south east west student students half genius ";
 
 /// Words that end or make up the name of a company.
-const COMPANY: &str = " bank hotel inn motel hostel resort airlines airways air plumbing motors auto automotive savings mobile \
+const COMPANY: &str = " bank airline credit parking hotel inn motel hostel resort airlines airways air plumbing motors auto automotive savings mobile \
 electronics kitchens rental rentals cafe café restaurant grill pizza pizzeria bakery bakehouse pharmacy drug drugs insurance \
 telecom wireless store stores shop center centre clinic hospital vet vets towing repair repairs services service company co \
 corp express union college colleges university gym fitness spa salon exchange box-office diner bar pub garage cleaners \
@@ -81,6 +80,9 @@ const TITLES: &str = " mr mrs ms miss dr prof sir ";
 /// Words before a name that speak for a company.
 const TO_COMPANY: &str = " at from with by via through called rang phoned emailed contacted texted tried used use using recommend \
 called visited chose booked joined thanks thank love hate avoid ";
+
+/// Those of them that stand before places as well.
+const PLACED: &str = " at from via through visited ";
 
 /// Words after a name that speak for somebody who serves.
 const SERVES: &str = " told said says sent emailed charged refused offered gave has had have is was were are will won't did didn't \
@@ -100,18 +102,18 @@ fn listed(list: &str, word: &str) -> bool {
 fn words(text: &str, within: Span) -> Vec<Word<'_>> {
     let part = within.get(text).unwrap_or("");
     let mut found = Vec::new();
-    let mut broken = true;
     let mut chars = part.char_indices().peekable();
     while let Some((start, first)) = chars.next() {
         if !first.is_alphanumeric() {
-            // White space and an opening quotation mark or bracket do not part a name from what is before it.
-            broken |= !first.is_whitespace();
             continue;
         }
         let mut end = start + first.len_utf8();
         while let Some(&(at, c)) = chars.peek() {
             let inner = matches!(c, '\'' | '’' | '&' | '.' | '-' | '_' | '@')
-                && part[at + c.len_utf8()..].chars().next().is_some_and(char::is_alphanumeric);
+                && part[at + c.len_utf8()..]
+                    .chars()
+                    .next()
+                    .is_some_and(|next| next.is_alphanumeric() && !(c == '.' && next.is_uppercase()));
             if !c.is_alphanumeric() && !inner {
                 break;
             }
@@ -120,8 +122,7 @@ fn words(text: &str, within: Span) -> Vec<Word<'_>> {
         }
         let span = Span::new(within.start() + start, within.start() + end);
         let word = &part[start..end];
-        found.push(Word { text: word, span, broken });
-        broken = false;
+        found.push(Word { text: word, span });
         // "Mr. Kessler" is one name, and so is "Wool & Whimsy".
         if listed(TITLES, word) && matches!(chars.peek(), Some((_, '.'))) {
             chars.next();
@@ -142,12 +143,10 @@ fn capital(word: &str) -> bool {
 /// A capital letter inside, as in `FlowRite` or `eBay`.
 fn camel(word: &str) -> bool {
     let mut before = ' ';
-    let mut lower = false;
     for c in word.chars() {
         if c.is_uppercase() && before.is_lowercase() && !word.starts_with("Mc") && !word.starts_with("Mac") {
             return true;
         }
-        lower |= c.is_lowercase();
         before = c;
     }
     false
@@ -171,7 +170,9 @@ struct Mention {
     keys: Vec<String>,
     strength: i32,
     company: Option<usize>,
-    person: bool,
+    company_words: bool,
+    /// Stands behind a word that goes with places, too: counts once for a name.
+    placed: bool,
     /// Alone at the start of its sentence: only counts if the name stands elsewhere, too.
     weak: bool,
 }
@@ -185,14 +186,19 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
         lower.extend(words.iter().filter(|word| !capital(word.text)).map(|word| word.text.to_owned()));
         let known = LISTS.companies_in(text, segment.span);
         for &(span, company) in &known {
-            let keys = vec![format!("#{company}")];
+            // "Wizz" is Wizz Air.
+            let head = span.get(text).unwrap_or("").split_whitespace().next().unwrap_or("").to_lowercase();
+            let telling = head.len() > 2 && !listed(COMMON, &head) && !listed(COMPANY, &head);
+            let keys: Vec<String> =
+                [Some(format!("#{company}")), telling.then_some(head)].into_iter().flatten().collect();
             mentions.push(Mention {
                 segment: at,
                 span,
                 keys,
                 strength: 4,
                 company: Some(company),
-                person: false,
+                company_words: true,
+                placed: false,
                 weak: false,
             });
         }
@@ -203,12 +209,16 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
         let mut from = 0;
         while from < words.len() {
             let word = &words[from];
+            // "the Hotel Kranich": a common word that is part of a name.
+            let next = words.get(from + 1).filter(|next| !next.broken_from(text, word) && capital(next.text));
+            let leads =
+                from > 0 && listed(COMPANY, word.text) && next.is_some_and(|next| !listed(COMMON, next.text));
             let name = |word: &Word<'_>| {
                 capital(word.text)
                     && !taken(word.span)
                     && (!listed(COMMON, word.text) || listed(TITLES, word.text))
             };
-            if !name(word) {
+            if !(name(word) || leads && capital(word.text)) {
                 from += 1;
                 continue;
             }
@@ -252,7 +262,6 @@ fn mention(
             span = Span::new(span.start(), span.end() - ending.len());
         }
     }
-    let person = listed(TITLES, run[0].text);
     let bare = |word: &str| {
         let lower = word.to_lowercase().replace('’', "'");
         lower.strip_suffix("'s").unwrap_or(&lower).to_owned()
@@ -272,10 +281,22 @@ fn mention(
     strength += if run.len() > 1 && run.iter().any(|word| listed(COMPANY, word.text)) { 2 } else { 0 };
     strength += if run.iter().any(|word| camel(word.text)) { 2 } else { 0 };
     strength += if words.contains(" & ") { 2 } else { 0 };
+    let company_words = strength >= 2;
+    // "CS" and "FA" are rarely companies, "Poco's" without a thing behind it often is.
+    let letters = words.chars().filter(|c| c.is_alphabetic()).count();
+    strength -= i32::from(run.len() == 1 && letters <= 4 && !words.chars().any(char::is_lowercase));
+    let possessive = words.ends_with("'s") || words.ends_with("’s");
+    let alone = after.is_none_or(|after| {
+        text.get(run[run.len() - 1].span.end()..after.span.start()) != Some(" ") || listed(COMMON, after.text)
+    });
+    strength += i32::from(possessive && alone);
+    strength += i32::from(segment == 0);
+    let mut placed = false;
     if let Some(before) = before {
         let gap = text.get(before.span.end()..run[0].span.start())?;
         if gap == " " {
-            strength += if listed(TO_COMPANY, before.text) { 1 } else { 0 };
+            strength += i32::from(listed(TO_COMPANY, before.text));
+            placed = listed(PLACED, before.text);
             strength -= if before.text.eq_ignore_ascii_case("in") { 2 } else { 0 };
         }
     }
@@ -283,14 +304,15 @@ fn mention(
         let gap = text.get(run.last()?.span.end()..after.span.start())?;
         strength += i32::from(gap == " " && listed(SERVES, after.text));
     }
-    strength -= if person { 1 } else { 0 };
+    strength -= if listed(TITLES, run[0].text) { 1 } else { 0 };
     Some(Mention {
         segment,
         span,
         keys,
         strength,
         company: None,
-        person,
+        company_words,
+        placed,
         weak: first && run.len() == 1 && !camel(words),
     })
 }
@@ -328,8 +350,9 @@ fn gather(mentions: Vec<Mention>, lower: &HashSet<String>, segments: usize) -> N
         let name = &mut all[at];
         name.mentions.push((mention.segment, mention.span));
         name.company = name.company.or(mention.company);
-        name.strength += mention.strength;
-        name.person |= mention.person;
+        name.strength += mention.strength - i32::from(mention.placed && name.placed);
+        name.placed |= mention.placed;
+        name.company_words |= mention.company_words;
         by_segment[mention.segment].push(at);
     }
     Names { all, by_segment }
