@@ -18,7 +18,7 @@ pub use encoder::{Encoder, TokenBatch};
 pub use error::{AnalyzeError, AnalyzeErrorKind, LoadError, LoadErrorKind};
 pub use events::{
     Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, Extractor, MergeConfig, RuleCode,
-    RuleFailure, RuleSet, Status, UnknownName,
+    RuleFailure, RuleHit, RuleSet, Status, UnknownName,
 };
 pub use heads::EventProbs;
 pub use interactions::Provider;
