@@ -40,6 +40,8 @@ pub enum LoadErrorKind {
     Labels,
     /// A rule is wrong, or its own test lines contradict it.
     Rule,
+    /// A number of the score is missing, out of range, or has the wrong sign.
+    Weights,
     /// The feature or device that was asked for is not part of this build or machine.
     Unsupported,
 }
@@ -78,6 +80,10 @@ impl LoadError {
 
     pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         LoadError::new(LoadErrorKind::Io, "cannot read").with_path(path).with_source(source)
+    }
+
+    pub(crate) fn format(message: impl Into<String>, source: impl Into<Source>) -> Self {
+        LoadError::new(LoadErrorKind::Format, message).with_source(source)
     }
 
     /// What kind of error it is.

@@ -210,6 +210,10 @@ impl EventType {
 pub struct UnknownName(String);
 
 impl UnknownName {
+    pub(crate) fn new(name: &str) -> Self {
+        UnknownName(name.into())
+    }
+
     /// The name that was not known.
     pub fn name(&self) -> &str {
         &self.0
@@ -396,6 +400,19 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event from outside the pipeline, like a label that a reader made. It belongs to no interaction yet.
+    pub fn new(
+        event_type: EventType,
+        status: Status,
+        actor: Actor,
+        span: Span,
+        sentence: SentenceId,
+        confidence: f32,
+    ) -> Self {
+        let (interaction, evidence) = (None, Evidence::Model);
+        Event { event_type, status, actor, span, sentence, interaction, confidence, evidence }
+    }
+
     /// What happened.
     pub fn event_type(&self) -> &EventType {
         &self.event_type

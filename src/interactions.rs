@@ -1,6 +1,21 @@
 //! One provider, one episode each: which sentences tell of which interaction.
+//!
+//! Why this way: nine of ten reviews tell of one interaction, so a story is one until something says otherwise.
+//! Three things do: another author (a comment, an answer in a thread) who tells a tale of their own; labels and
+//! turns of phrase that open a new tale; and another provider by name who gets a tale of their own. A name that
+//! was told of brings its tale back.
 
-use crate::events::Event;
+mod episodes;
+mod lists;
+#[cfg(test)]
+mod measure;
+mod names;
+mod turns;
+
+use crate::events::{Event, EventGroup, Status};
+use crate::interactions::episodes::Episode;
+use crate::interactions::lists::LISTS;
+use crate::interactions::names::Names;
 use crate::segment::Segment;
 use crate::sentiment::Sentiment;
 use crate::span::{SentenceId, Span};
@@ -9,10 +24,22 @@ use crate::span::{SentenceId, Span};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Provider {
-    /// Named in the text, here.
+    /// Named in the text; this is the most complete mention.
     Named(Span),
+    /// A company that is known under several names: the one that it is listed by.
+    Known(&'static str),
     /// Never named; the kind of company that the text speaks of, like `hotel`.
     Kind(&'static str),
+}
+
+impl Provider {
+    /// The name as it is written in results; `text` is the story's.
+    pub fn name<'t>(&self, text: &'t str) -> &'t str {
+        match self {
+            Provider::Named(span) => span.get(text).unwrap_or(""),
+            Provider::Known(name) | Provider::Kind(name) => name,
+        }
+    }
 }
 
 /// An interaction before it is scored.
@@ -37,9 +64,92 @@ pub(crate) struct Story<'a> {
 
 /// Splits a story into interactions, in order of first appearance. A sentence is in one of them or in none.
 pub(crate) fn split(story: Story<'_>) -> Vec<Draft> {
-    let sentences: Vec<SentenceId> = (0..story.segments.len() as u32)
-        .map(SentenceId::new)
-        .filter(|sentence| story.content[sentence.index()])
-        .collect();
-    if sentences.is_empty() { Vec::new() } else { vec![Draft { provider: None, sentences }] }
+    let turns = turns::read(story.text, story.segments, story.content);
+    let names = names::read(story.text, story.segments, story.content);
+    let authors = turns.author.iter().flatten().max().map_or(0, |most| most + 1);
+    let mut told: Vec<Vec<usize>> = vec![Vec::new(); authors];
+    for (at, author) in turns.author.iter().enumerate() {
+        if let Some(author) = author
+            && story.content.get(at).copied().unwrap_or(true)
+        {
+            told[*author].push(at);
+        }
+    }
+    let mut episodes: Vec<Episode> = Vec::new();
+    let mut others: Vec<Episode> = Vec::new();
+    for (author, segments) in told.into_iter().enumerate().filter(|(_, segments)| !segments.is_empty()) {
+        if author == 0 {
+            episodes.extend(episodes::split(&story, &names, &segments));
+        } else {
+            others.extend(own_tale(&story, &segments));
+        }
+    }
+    episodes.extend(others);
+    episodes.retain(|episode| !episode.segments.is_empty());
+    episodes.sort_by_key(|episode| episode.segments[0]);
+    episodes.iter().map(|episode| draft(&story, &names, episode)).collect()
+}
+
+/// What somebody who answers tells of their own dealings, if they do.
+fn own_tale(story: &Story<'_>, segments: &[usize]) -> Option<Episode> {
+    let words = |at: usize| story.segments[at].span.get(story.text).unwrap_or("");
+    let own = |at: usize| {
+        words(at).split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').any(|word| {
+            let word = word.to_lowercase();
+            matches!(
+                word.split(['\'', '’']).next(),
+                Some("i" | "we" | "me" | "us" | "my" | "our" | "mine" | "ours")
+            )
+        })
+    };
+    let events = |at: usize| {
+        story.events.iter().any(|event| {
+            event.sentence().index() == at
+                && event.status() != Status::Unreal
+                && !matches!(event.event_type().group(), EventGroup::Customer | EventGroup::Custom)
+        })
+    };
+    let tells = segments.iter().any(|&at| events(at)) && segments.iter().any(|&at| own(at));
+    let first = segments.iter().position(|&at| own(at) || events(at))?;
+    tells.then(|| Episode { segments: segments[first..].to_vec(), name: None, kind: None })
+}
+
+fn draft(story: &Story<'_>, names: &Names, episode: &Episode) -> Draft {
+    let sentences = episode.segments.iter().map(|&at| SentenceId::new(at as u32)).collect();
+    Draft { provider: provider(story, names, episode), sentences }
+}
+
+/// Whom an episode is about: the name that opened it, or the name in it that speaks most for a company, or the
+/// kind of company that its words speak of.
+fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provider> {
+    // Mentions inside the episode count, those elsewhere only strengthen.
+    let weight = |name: usize| {
+        let inside =
+            names.all[name].mentions.iter().filter(|(at, _)| episode.segments.binary_search(at).is_ok());
+        let many = inside.count() as i32;
+        (many > 0).then(|| many.min(6) + names.all[name].strength)
+    };
+    let opened = episode.name.filter(|&name| weight(name).is_some());
+    let best = opened.or_else(|| {
+        (0..names.all.len())
+            .filter_map(|name| Some((weight(name)?, std::cmp::Reverse(name))))
+            .max()
+            .filter(|(weight, _)| *weight >= 3)
+            .map(|(_, name)| name.0)
+    });
+    if let Some(name) = best {
+        return match names.all[name].company {
+            Some(company) => Some(Provider::Known(&LISTS.companies[company].name)),
+            None => names.all[name].fullest(story.text).map(Provider::Named),
+        };
+    }
+    let kind = episode.kind.or_else(|| {
+        let mut counts = Vec::new();
+        for &at in &episode.segments {
+            LISTS.count_kinds(story.text, story.segments[at].span, &mut counts);
+        }
+        let most = counts.iter().copied().max().filter(|most| *most > 0)?;
+        counts.iter().position(|count| *count == most)
+    })?;
+    Some(Provider::Kind(LISTS.kind_name(kind)))
 }

@@ -1,6 +1,11 @@
 //! Sentences: where each begins and ends, and which block of the text it stands in.
 
+use crate::content::furniture::{self, Reading};
 use crate::span::Span;
+
+mod boundary;
+mod lines;
+mod words;
 
 /// What kind of block a sentence stands in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,10 +51,45 @@ impl Segment {
 
 /// Finds the sentences of `text`: sorted, not overlapping, and what lies between them is white space.
 pub fn segment(text: &str) -> Vec<Segment> {
-    let trimmed = text.trim();
-    if trimmed.is_empty() {
-        return Vec::new();
+    let mut segments = Vec::new();
+    let mut reading = Reading::default();
+    for (number, block) in lines::blocks(text).into_iter().enumerate() {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let first = segments.len();
+        let mut start = block.start;
+        let mut push = |end: usize| {
+            let piece = &text[start..end];
+            let trimmed = piece.trim();
+            if !trimmed.is_empty() {
+                let from = start + (piece.len() - piece.trim_start().len());
+                if let Some(span) = Span::try_new(from, from + trimmed.len()) {
+                    segments.push(Segment { span, block: number, kind: block.kind });
+                }
+            }
+            start = end;
+        };
+        // Furniture is one piece each; what stands between is cut into sentences.
+        let mut from = block.start;
+        for piece in furniture::find(&text[block.start..block.end], &mut reading) {
+            let to = block.start + piece.start;
+            boundary::heading_cuts(text, from, to, &mut push);
+            boundary::cuts(text, from, to, &mut push);
+            push(to);
+            from = block.start + piece.end;
+            push(from);
+        }
+        if from > block.start {
+            boundary::heading_cuts(text, from, block.end, &mut push);
+        }
+        boundary::cuts(text, from, block.end, &mut push);
+        push(block.end);
+        // A line of several sentences is no heading.
+        let sentences = &mut segments[first..];
+        if block.kind == BlockKind::Heading && from == block.start && sentences.len() > 1 {
+            for segment in sentences {
+                segment.kind = BlockKind::Paragraph;
+            }
+        }
     }
-    let start = text.len() - text.trim_start().len();
-    vec![Segment { span: Span::new(start, start + trimmed.len()), block: 0, kind: BlockKind::Paragraph }]
+    segments
 }

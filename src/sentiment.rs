@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::math;
+
 /// What a sentence says of the experience, in one word.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,7 +60,7 @@ impl Sentiment {
     /// From three logits (natural log odds), by softmax.
     pub fn from_logits(logits: [f32; 3]) -> Self {
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let [negative, neutral, positive] = logits.map(|logit| (logit - max).exp());
+        let [negative, neutral, positive] = logits.map(|logit| math::exp(f64::from(logit - max)) as f32);
         Sentiment::from_weights(negative, neutral, positive)
     }
 

@@ -1,0 +1,280 @@
+//! Reading stories: files, folders and standard input, one story at a time.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use amends::output::ErrorRecord;
+use amends::{AsStory, Document};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use flate2::read::MultiGzDecoder;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// What a file holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Kind {
+    /// One story.
+    Txt,
+    /// One JSON object a line, with `text` and `id`.
+    Jsonl,
+}
+
+/// A story with what came with it.
+#[derive(Debug)]
+pub struct Story {
+    text: String,
+    id: Option<String>,
+    source: String,
+    carried: Map<String, Value>,
+    bytes: u64,
+}
+
+/// A story, or the place of one that could not be read.
+#[derive(Debug)]
+pub enum Item {
+    Story(Story),
+    Failed { record: ErrorRecord, bytes: u64 },
+}
+
+impl Item {
+    pub fn document(&self) -> Document<'_> {
+        match self {
+            Item::Story(story) => {
+                let document = Document::new(&story.text).with_source(story.source.as_str());
+                match &story.id {
+                    Some(id) => document.with_id(id.as_str()),
+                    None => document,
+                }
+            }
+            Item::Failed { .. } => Document::new(""),
+        }
+    }
+
+    /// Fields of the input that were asked for, where it has any of them.
+    pub fn carried(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Item::Story(story) => Some(&story.carried).filter(|carried| !carried.is_empty()),
+            Item::Failed { .. } => None,
+        }
+    }
+
+    /// Bytes of input that it took.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Item::Story(story) => story.bytes,
+            Item::Failed { bytes, .. } => *bytes,
+        }
+    }
+}
+
+impl AsStory for Item {
+    fn as_story(&self) -> Document<'_> {
+        self.document()
+    }
+}
+
+#[derive(Deserialize)]
+struct Row {
+    text: String,
+    #[serde(default)]
+    id: Value,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+struct Lines {
+    name: String,
+    reader: Box<dyn BufRead>,
+    line: usize,
+    compressed: bool,
+}
+
+/// All stories of all inputs, in order.
+pub struct Input {
+    files: VecDeque<PathBuf>,
+    lines: Option<Lines>,
+    stdin: Kind,
+    carry: Vec<String>,
+    lossy: bool,
+    bytes: Option<u64>,
+    buffer: Vec<u8>,
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// What a file of this name holds, or `None` for a name that says nothing.
+fn kind_of(path: &Path) -> Option<(Kind, bool)> {
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    let (name, compressed) = match name.strip_suffix(".gz") {
+        Some(name) => (name.to_owned(), true),
+        None => (name, false),
+    };
+    let kind = match Path::new(&name).extension()?.to_str()? {
+        "jsonl" | "ndjson" => Kind::Jsonl,
+        "txt" | "text" | "md" => Kind::Txt,
+        _ => return None,
+    };
+    Some((kind, compressed))
+}
+
+impl Input {
+    /// Lists the inputs. A folder stands for the stories in it and below, sorted by name.
+    pub fn new(paths: &[PathBuf], stdin: Kind, carry: Vec<String>, lossy: bool) -> Result<Self> {
+        let mut files = VecDeque::new();
+        for path in paths {
+            if is_stdin(path) {
+                files.push_back(path.clone());
+            } else {
+                let meta = fs::metadata(path).with_context(|| format!("{}", path.display()))?;
+                if meta.is_dir() {
+                    let before = files.len();
+                    list(path, &mut files).with_context(|| format!("{}", path.display()))?;
+                    if files.len() == before {
+                        eprintln!("{}: no .txt, .jsonl or .jsonl.gz in this folder", path.display());
+                    }
+                } else {
+                    files.push_back(path.clone());
+                }
+            }
+        }
+        let bytes = files.iter().map(|path| Some(fs::metadata(path).ok()?.len())).sum();
+        Ok(Input { files, lines: None, stdin, carry, lossy, bytes, buffer: Vec::new() })
+    }
+
+    /// Bytes of all inputs together, where that is known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.bytes
+    }
+
+    fn failed(source: &str, kind: &str, message: impl Into<String>, bytes: usize) -> Item {
+        Item::Failed { record: ErrorRecord::new(None, Some(source), kind, message), bytes: bytes as u64 }
+    }
+
+    fn text(&self, bytes: Vec<u8>, source: &str) -> Result<String, Item> {
+        let len = bytes.len();
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            Err(error) if self.lossy => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                Err(Self::failed(source, "encoding", format!("not UTF-8 at byte {at}"), len))
+            }
+        }
+    }
+
+    fn open(&mut self, path: &Path) -> io::Result<Option<Item>> {
+        let (name, kind, compressed) = match is_stdin(path) {
+            true => ("-".to_owned(), self.stdin, false),
+            false => {
+                let (kind, compressed) = kind_of(path).unwrap_or((Kind::Txt, false));
+                (path.display().to_string(), kind, compressed)
+            }
+        };
+        let reader: Box<dyn Read> = match (is_stdin(path), compressed) {
+            (true, _) => Box::new(io::stdin()),
+            (false, false) => Box::new(File::open(path)?),
+            (false, true) => Box::new(MultiGzDecoder::new(BufReader::new(File::open(path)?))),
+        };
+        let mut reader = BufReader::with_capacity(1 << 16, reader);
+        if kind == Kind::Jsonl {
+            self.lines = Some(Lines { name, reader: Box::new(reader), line: 0, compressed });
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        let len = bytes.len() as u64;
+        Ok(Some(match self.text(bytes, &name) {
+            Ok(text) => {
+                let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                let id = stem.filter(|_| !is_stdin(path));
+                Item::Story(Story { text, id, source: name, carried: Map::new(), bytes: len })
+            }
+            Err(failed) => failed,
+        }))
+    }
+
+    fn next_line(&mut self) -> Option<Item> {
+        let lines = self.lines.as_mut()?;
+        self.buffer.clear();
+        let source = loop {
+            match lines.reader.read_until(b'\n', &mut self.buffer) {
+                Ok(0) => {
+                    self.lines = None;
+                    return None;
+                }
+                Ok(_) => {
+                    lines.line += 1;
+                    if self.buffer.trim_ascii().is_empty() {
+                        self.buffer.clear();
+                        continue;
+                    }
+                    break format!("{}:{}", lines.name, lines.line);
+                }
+                Err(error) => {
+                    let failed = Self::failed(&lines.name, "io", error.to_string(), 0);
+                    self.lines = None;
+                    return Some(failed);
+                }
+            }
+        };
+        // The bar runs over the bytes of the file, and those of a compressed one are not known by the line.
+        let len = if lines.compressed { self.buffer.len() / 3 } else { self.buffer.len() };
+        let text = match self.text(self.buffer.trim_ascii().to_vec(), &source) {
+            Ok(text) => text,
+            Err(failed) => return Some(failed),
+        };
+        Some(match serde_json::from_str::<Row>(text.trim_start_matches('\u{feff}')) {
+            Ok(row) => {
+                let id = match row.id {
+                    Value::Null => None,
+                    Value::String(id) => Some(id),
+                    other => Some(other.to_string()),
+                };
+                let mut rest = row.rest;
+                let carried = self.carry.iter().filter_map(|name| rest.remove_entry(name)).collect();
+                Item::Story(Story { text: row.text, id, source, carried, bytes: len as u64 })
+            }
+            Err(error) => Self::failed(&source, "json", error.to_string(), len),
+        })
+    }
+}
+
+impl Iterator for Input {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.next_line() {
+                return Some(item);
+            }
+            let path = self.files.pop_front()?;
+            match self.open(&path) {
+                Ok(Some(item)) => return Some(item),
+                Ok(None) => {}
+                Err(error) => {
+                    return Some(Self::failed(&path.display().to_string(), "io", error.to_string(), 0));
+                }
+            }
+        }
+    }
+}
+
+fn list(folder: &Path, files: &mut VecDeque<PathBuf>) -> io::Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::path);
+    for entry in entries {
+        let path = entry.path();
+        // A link to a folder is not followed: it may lead in circles.
+        if entry.file_type()?.is_dir() {
+            list(&path, files)?;
+        } else if kind_of(&path).is_some() {
+            files.push_back(path);
+        }
+    }
+    Ok(())
+}

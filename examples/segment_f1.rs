@@ -1,0 +1,60 @@
+//! Measures sentence boundaries against labelled stories: `segment_f1 FILE.jsonl [--errors]`.
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+
+fn main() -> anyhow::Result<()> {
+    let mut errors = false;
+    for arg in std::env::args().skip(1) {
+        if arg == "--errors" {
+            errors = true;
+            continue;
+        }
+        let data = std::fs::read_to_string(&arg).with_context(|| arg.clone())?;
+        let (mut gold_n, mut pred_n, mut hit) = (0usize, 0usize, 0usize);
+        let (mut sg, mut sp, mut sh) = (0usize, 0usize, 0usize);
+        for line in data.lines() {
+            let story: serde_json::Value = serde_json::from_str(line)?;
+            let text = story["text"].as_str().context("text")?;
+            let gold: BTreeSet<(usize, usize)> = story["sentences"]
+                .as_array()
+                .context("sentences")?
+                .iter()
+                .map(|s| (s["start"].as_u64().unwrap_or(0) as usize, s["end"].as_u64().unwrap_or(0) as usize))
+                .collect();
+            let pred: BTreeSet<(usize, usize)> =
+                amends::segment(text).iter().map(|s| (s.span().start(), s.span().end())).collect();
+            let ge: BTreeSet<usize> = gold.iter().map(|s| s.1).collect();
+            let pe: BTreeSet<usize> = pred.iter().map(|s| s.1).collect();
+            gold_n += ge.len();
+            pred_n += pe.len();
+            hit += ge.intersection(&pe).count();
+            sg += gold.len();
+            sp += pred.len();
+            sh += gold.intersection(&pred).count();
+            if errors {
+                for (sign, set, other) in [('-', &ge, &pe), ('+', &pe, &ge)] {
+                    for &end in set.difference(other) {
+                        let from = text.floor_char_boundary(end.saturating_sub(60));
+                        let to = text.ceil_char_boundary((end + 50).min(text.len()));
+                        println!(
+                            "{} {sign} {:?} ‖ {:?}",
+                            story["id"].as_str().unwrap_or(""),
+                            &text[from..end],
+                            &text[end..to]
+                        );
+                    }
+                }
+            }
+        }
+        let f = |hit: usize, pred: usize, gold: usize| 2.0 * hit as f64 / (pred + gold).max(1) as f64;
+        println!(
+            "{arg}: boundaries f1 {:.4} p {:.4} r {:.4} n {gold_n}; spans f1 {:.4} n {sg}",
+            f(hit, pred_n, gold_n),
+            hit as f64 / pred_n as f64,
+            hit as f64 / gold_n as f64,
+            f(sh, sp, sg),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! An encoder with what belongs to it: tokenizer, heads and name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::encoder::{Encoder, TokenBatch};
+use crate::error::{AnalyzeError, LoadError, LoadErrorKind};
+use crate::heads::{Heads, SentenceScores};
+use crate::model::Model;
+use crate::tokenize::Tokenizer;
+
+/// Tokens that one forward takes, about: enough rows to keep the matrix kernels busy, few enough that the
+/// activations stay in a core's cache.
+const FORWARD_TOKENS: usize = 256;
+
+/// A model that is ready to run: from sentences to sentiment and event probabilities.
+#[derive(Clone)]
+pub struct Engine {
+    name: Arc<str>,
+    tokenizer: Tokenizer,
+    encoder: Arc<dyn Encoder>,
+    heads: Heads,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("name", &self.name)
+            .field("encoder", &self.encoder.name())
+            .field("heads", &self.heads)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The windows of one sentence: their sequences in the engine's order of work.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Windows {
+    sequences: Vec<Vec<u32>>,
+}
+
+impl Windows {
+    pub(crate) fn len(&self) -> usize {
+        self.sequences.len()
+    }
+}
+
+impl Engine {
+    /// Joins the parts of a model.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadErrorKind::Tensor`] where the heads take vectors of another size than the encoder makes;
+    /// [`LoadErrorKind::Tokenizer`] where the encoder's longest sequence has no room for a word.
+    pub fn new(
+        name: &str,
+        tokenizer: Tokenizer,
+        encoder: Arc<dyn Encoder>,
+        heads: Heads,
+    ) -> Result<Self, LoadError> {
+        if heads.dim() != encoder.dim() {
+            return Err(LoadError::new(
+                LoadErrorKind::Tensor,
+                format!("heads take vectors of {}, the encoder makes {}", heads.dim(), encoder.dim()),
+            ));
+        }
+        if encoder.max_tokens() <= tokenizer.frame() {
+            return Err(LoadError::new(
+                LoadErrorKind::Tokenizer,
+                format!(
+                    "sequences of at most {} tokens leave no room beside {} special ones",
+                    encoder.max_tokens(),
+                    tokenizer.frame()
+                ),
+            ));
+        }
+        Ok(Engine { name: name.into(), tokenizer, encoder, heads })
+    }
+
+    /// The engine that runs a loaded model.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`], and where the model's tokenizer is none.
+    pub fn from_model(model: &Model) -> Result<Self, LoadError> {
+        let heads = Heads::new(model.sentiment_head().clone(), model.event_head().cloned())?;
+        let tokenizer = Tokenizer::from_bytes(model.tokenizer_json())?;
+        Engine::new(&model.id(), tokenizer, model.encoder(), heads)
+    }
+
+    /// The model's name as results carry it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &dyn Encoder {
+        &self.encoder
+    }
+
+    /// The heads.
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// Cuts a sentence into the windows that the encoder takes.
+    pub(crate) fn windows(&self, sentence: &str) -> Result<Windows, AnalyzeError> {
+        let mut sequences = Vec::new();
+        self.tokenizer.sequences(sentence, self.encoder.max_tokens(), &mut sequences)?;
+        Ok(Windows { sequences })
+    }
+
+    /// Scores sentences of any number of stories. One result a sentence, in order.
+    ///
+    /// Windows are sorted by length and packed into forwards of about [`FORWARD_TOKENS`]; each forward is one
+    /// task. A sentence's scores do not depend on the packing, because the encoder's vectors do not.
+    pub(crate) fn score(&self, sentences: &[&Windows]) -> Result<Vec<SentenceScores>, AnalyzeError> {
+        let sequences: Vec<&[u32]> =
+            sentences.iter().flat_map(|windows| &windows.sequences).map(Vec::as_slice).collect();
+        let mut order: Vec<usize> = (0..sequences.len()).collect();
+        order.sort_by_key(|&at| sequences[at].len());
+
+        let dim = self.encoder.dim();
+        let forwards: Vec<Vec<f32>> = pack(&order, &sequences)
+            .into_par_iter()
+            .map(|members| {
+                let mut batch = TokenBatch::new();
+                members.iter().for_each(|&at| batch.push(sequences[at]));
+                let mut vectors = vec![0.0; members.len() * dim];
+                self.encoder.encode(&batch, &mut vectors).map(|()| vectors)
+            })
+            .collect::<Result<_, _>>()?;
+
+        let mut vectors = vec![0.0f32; sequences.len() * dim];
+        for (&at, vector) in order.iter().zip(forwards.iter().flat_map(|f| f.chunks_exact(dim))) {
+            vectors[at * dim..(at + 1) * dim].copy_from_slice(vector);
+        }
+
+        let mut first = 0;
+        Ok(sentences
+            .iter()
+            .map(|windows| {
+                let lengths: Vec<usize> = windows.sequences.iter().map(Vec::len).collect();
+                let range = first * dim..(first + lengths.len()) * dim;
+                first += lengths.len();
+                self.heads.read(&vectors[range], &lengths)
+            })
+            .collect())
+    }
+}
+
+/// Cuts `order` into runs of about [`FORWARD_TOKENS`] tokens, each of at least one sequence.
+fn pack<'o>(order: &'o [usize], sequences: &[&[u32]]) -> Vec<&'o [usize]> {
+    let mut runs = Vec::new();
+    let (mut start, mut tokens) = (0, 0);
+    for (at, &sequence) in order.iter().enumerate() {
+        let len = sequences[sequence].len();
+        if at > start && tokens + len > FORWARD_TOKENS {
+            runs.push(&order[start..at]);
+            (start, tokens) = (at, 0);
+        }
+        tokens += len;
+    }
+    if start < order.len() {
+        runs.push(&order[start..]);
+    }
+    runs
+}

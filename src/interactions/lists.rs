@@ -1,0 +1,190 @@
+//! The lists of `data/providers/`: known companies, and the words by which a kind of company is known.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use serde::Deserialize;
+
+use crate::span::Span;
+
+/// A company that is known by name.
+#[derive(Debug)]
+pub(super) struct Company {
+    /// As it is written in results.
+    pub(super) name: String,
+    pub(super) kind: String,
+}
+
+/// A kind of company.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kind {
+    name: String,
+    nouns: Vec<String>,
+    signs: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Companies {
+    names: Vec<Vec<String>>,
+    #[serde(default)]
+    cased: Vec<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kinds {
+    kind: Vec<Kind>,
+}
+
+/// All lists, ready to be searched for.
+pub(super) struct Lists {
+    pub(super) companies: Vec<Company>,
+    /// Searches spellings whatever their case, and those that count only as written; each with the company.
+    any_case: (AhoCorasick, Vec<usize>),
+    cased: (AhoCorasick, Vec<usize>),
+    kinds: Vec<Kind>,
+    kind_words: (AhoCorasick, Vec<(usize, bool)>),
+}
+
+pub(super) static LISTS: LazyLock<Lists> = LazyLock::new(Lists::load);
+
+impl Lists {
+    /// The lists are part of the library and a test loads them.
+    fn load() -> Self {
+        let companies_by_kind: BTreeMap<String, Companies> =
+            toml::from_str(include_str!("../../data/providers/known.toml")).expect("the list of companies");
+        let kinds: Kinds =
+            toml::from_str(include_str!("../../data/providers/kinds.toml")).expect("the list of kinds");
+        let mut companies: Vec<Company> = Vec::new();
+        let (mut any_words, mut any_at) = (Vec::new(), Vec::new());
+        let (mut cased_words, mut cased_at) = (Vec::new(), Vec::new());
+        for (kind, listed) in &companies_by_kind {
+            // In `cased` the first one is the name in results only.
+            let names = listed.names.iter().map(|row| (row, true, 0));
+            for (spellings, any_case, from) in names.chain(listed.cased.iter().map(|row| (row, false, 1))) {
+                let Some(name) = spellings.first() else { continue };
+                let at = companies.iter().position(|company| company.name == *name).unwrap_or_else(|| {
+                    companies.push(Company { name: name.clone(), kind: kind.clone() });
+                    companies.len() - 1
+                });
+                for spelling in &spellings[from..] {
+                    if any_case {
+                        any_words.push(spelling.clone());
+                        any_at.push(at);
+                    } else {
+                        cased_words.push(spelling.clone());
+                        cased_at.push(at);
+                    }
+                }
+            }
+        }
+        let (mut words, mut word_at) = (Vec::new(), Vec::new());
+        for (at, kind) in kinds.kind.iter().enumerate() {
+            for (list, noun) in [(&kind.nouns, true), (&kind.signs, false)] {
+                words.extend(list.iter().cloned());
+                word_at.extend(list.iter().map(|_| (at, noun)));
+            }
+        }
+        Lists {
+            companies,
+            any_case: (automaton(&any_words, true), any_at),
+            cased: (automaton(&cased_words, false), cased_at),
+            kinds: kinds.kind,
+            kind_words: (automaton(&words, true), word_at),
+        }
+    }
+
+    /// Known companies in `text[within]`, as places and numbers of companies, in the order of the text.
+    pub(super) fn companies_in(&self, text: &str, within: Span) -> Vec<(Span, usize)> {
+        let mut found: Vec<(Span, usize)> = Vec::new();
+        for (automaton, companies) in [&self.any_case, &self.cased] {
+            found.extend(whole_words(automaton, text, within).map(|(span, at)| (span, companies[at])));
+        }
+        found.sort_by_key(|(span, _)| (span.start(), std::cmp::Reverse(span.end())));
+        let mut end = 0;
+        found.retain(|(span, _)| {
+            let free = span.start() >= end;
+            if free {
+                end = span.end();
+            }
+            free
+        });
+        found
+    }
+
+    /// Adds up how often words of each kind stand in `text[within]`; nouns count three times.
+    pub(super) fn count_kinds(&self, text: &str, within: Span, counts: &mut Vec<usize>) {
+        counts.resize(self.kinds.len(), 0);
+        for (_, at) in whole_words(&self.kind_words.0, text, within) {
+            let (kind, noun) = self.kind_words.1[at];
+            counts[kind] += if noun { 3 } else { 1 };
+        }
+    }
+
+    /// The first kind in `text[within]` that is named by a noun.
+    pub(super) fn kind_noun(&self, text: &str, within: Span) -> Option<usize> {
+        whole_words(&self.kind_words.0, text, within)
+            .map(|(_, at)| self.kind_words.1[at])
+            .find(|(_, noun)| *noun)
+            .map(|(kind, _)| kind)
+    }
+
+    pub(super) fn kind_name(&self, kind: usize) -> &str {
+        &self.kinds[kind].name
+    }
+}
+
+fn automaton(words: &[String], any_case: bool) -> AhoCorasick {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(any_case)
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(words)
+        .expect("a short list of words")
+}
+
+/// Matches with no letter or digit on either side.
+fn whole_words<'a>(
+    automaton: &'a AhoCorasick,
+    text: &'a str,
+    within: Span,
+) -> impl Iterator<Item = (Span, usize)> + 'a {
+    let part = within.get(text).unwrap_or("");
+    automaton.find_iter(part).filter_map(move |found| {
+        let before = part[..found.start()].chars().next_back();
+        let after = part[found.end()..].chars().next();
+        let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let start = within.start();
+        (!inside(before) && !inside(after))
+            .then(|| (Span::new(start + found.start(), start + found.end()), found.pattern().as_usize()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_names_are_whole_words_in_any_spelling() {
+        let names = |text: &str| -> Vec<String> {
+            let found = LISTS.companies_in(text, Span::new(0, text.len()));
+            found.iter().map(|(_, at)| LISTS.companies[*at].name.clone()).collect()
+        };
+        assert_eq!(names("I flew BA, then wizzair."), ["British Airways", "Wizz Air"]);
+        assert_eq!(names("PNC BANK and pnc"), ["PNC Bank", "PNC Bank"]);
+        assert_eq!(names("We gave chase; the target was Chase."), ["Chase"]);
+        assert_eq!(names("Ubering about in a bazaar"), [""; 0]);
+    }
+
+    #[test]
+    fn every_company_stands_once() {
+        let mut names: Vec<&str> = LISTS.companies.iter().map(|company| company.name.as_str()).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        assert!(LISTS.companies.iter().all(|company| !company.kind.is_empty()));
+    }
+}

@@ -1,0 +1,76 @@
+//! Quality floors: the whole pipeline over labelled stories, measured by the official script.
+//!
+//! Prints every figure; fails below the floors of `tests/floors.toml`. Skips where the labelled data or python3 is
+//! not there. `cargo test --release --test quality -- --nocapture` shows the figures.
+#![cfg(feature = "embedded")]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use amends::{Analyzer, Document};
+use serde_json::Value;
+
+fn shared() -> PathBuf {
+    std::env::var_os("AMENDS_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from)
+}
+
+/// Analyses `gold` and returns what the script prints, or `None` where something it needs is missing.
+fn measure(part: &str) -> Option<Value> {
+    let (gold, script) =
+        (shared().join(format!("data/events/{part}.jsonl")), shared().join("eval/evaluate.py"));
+    let Ok(labelled) = std::fs::read_to_string(&gold) else {
+        println!("skipped: {} is not there", gold.display());
+        return None;
+    };
+    let rows: Vec<Value> = labelled.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let documents: Vec<Document<'_>> = rows
+        .iter()
+        .map(|row| Document::new(row["text"].as_str().unwrap()).with_id(row["id"].as_str().unwrap()))
+        .collect();
+    let analyses = Analyzer::embedded().unwrap().analyze_batch(&documents);
+
+    let predicted = std::env::temp_dir().join(format!("amends-{part}-{}.jsonl", std::process::id()));
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&predicted).unwrap());
+    for (document, analysis) in documents.iter().zip(analyses) {
+        serde_json::to_writer(&mut file, &analysis.unwrap().to_record(document)).unwrap();
+        writeln!(file).unwrap();
+    }
+    file.flush().unwrap();
+    let output = Command::new("python3").arg(&script).arg(&gold).arg(&predicted).arg("--json").output();
+    std::fs::remove_file(&predicted).unwrap();
+    let Ok(output) = output else {
+        println!("skipped: no python3");
+        return None;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn holds(part: &str) {
+    let Some(figures) = measure(part) else { return };
+    let floors: BTreeMap<String, BTreeMap<String, f64>> =
+        toml::from_str(include_str!("floors.toml")).unwrap();
+    let mut below = Vec::new();
+    for (name, floor) in &floors[part] {
+        let figure = name.split('.').fold(&figures, |at, key| &at[key]);
+        let figure = figure.as_f64().unwrap_or_else(|| panic!("{name} is not among the figures"));
+        println!("{part}: {name} {figure:.3} (floor {floor:.3})");
+        if figure < *floor {
+            below.push(format!("{name} {figure:.4} < {floor:.4}"));
+        }
+    }
+    assert!(below.is_empty(), "{part}: {}", below.join(", "));
+}
+
+#[test]
+fn labelled_reviews_stay_above_the_floors() {
+    holds("dev");
+}
+
+#[test]
+fn labelled_stories_stay_above_the_floors() {
+    holds("stories-dev");
+}

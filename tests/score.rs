@@ -1,0 +1,376 @@
+//! What the experience score promises, whatever the events and sentiments are.
+
+use amends::{
+    Actor, Event, EventType, Flag, LinkKind, Reason, ScoreInput, Scored, Scorer, SentenceId, Sentiment, Span,
+    Status, Weights,
+};
+use proptest::prelude::*;
+
+/// A story of its own words: sentence `i` is `Sentence i.`.
+#[derive(Clone, Debug)]
+struct Story {
+    text: String,
+    spans: Vec<Span>,
+    sentiments: Vec<Sentiment>,
+    events: Vec<Event>,
+}
+
+impl Story {
+    fn new(sentiments: &[[f32; 3]]) -> Self {
+        let mut story = Story { text: String::new(), spans: vec![], sentiments: vec![], events: vec![] };
+        for (at, [negative, neutral, positive]) in sentiments.iter().enumerate() {
+            story.push(&format!("Sentence {at}."), Sentiment::from_weights(*negative, *neutral, *positive));
+        }
+        story
+    }
+
+    fn push(&mut self, words: &str, sentiment: Sentiment) {
+        let start = self.text.len();
+        self.text.push_str(words);
+        self.spans.push(Span::new(start, self.text.len()));
+        self.sentiments.push(sentiment);
+        self.text.push(' ');
+    }
+
+    fn with(mut self, sentence: usize, event_type: EventType, status: Status, confidence: f32) -> Self {
+        let sentence = sentence.min(self.spans.len() - 1);
+        let id = SentenceId::new(sentence as u32);
+        let span = self.spans[sentence];
+        self.events.push(Event::new(event_type, status, Actor::Provider, span, id, confidence));
+        self.events.sort_by_key(|event| (event.sentence(), event.event_type().clone(), event.status()));
+        self
+    }
+
+    fn all(&self) -> Vec<SentenceId> {
+        (0..self.spans.len() as u32).map(SentenceId::new).collect()
+    }
+
+    fn score(&self) -> Scored {
+        self.score_of(&self.all())
+    }
+
+    fn score_of(&self, sentences: &[SentenceId]) -> Scored {
+        thread_local!(static SCORER: Scorer = Scorer::built_in().unwrap());
+        SCORER.with(|scorer| {
+            scorer.score(ScoreInput {
+                text: &self.text,
+                spans: &self.spans,
+                sentiments: &self.sentiments,
+                sentences,
+                events: &self.events,
+            })
+        })
+    }
+}
+
+/// Rounding may move a value by this much.
+const ROUNDING: f64 = 1e-9;
+
+const FAILURES: [EventType; 8] = [
+    EventType::ServiceFailure,
+    EventType::Delay,
+    EventType::BrokenPromise,
+    EventType::Silence,
+    EventType::Runaround,
+    EventType::Rudeness,
+    EventType::Dishonesty,
+    EventType::Refusal,
+];
+
+const RECOVERIES: [EventType; 6] = [
+    EventType::MistakeAdmitted,
+    EventType::Apology,
+    EventType::Explanation,
+    EventType::ProactiveContact,
+    EventType::Fix,
+    EventType::Compensation,
+];
+
+fn any_event() -> impl Strategy<Value = (usize, EventType, Status, f32)> {
+    (
+        0..8usize,
+        prop::sample::select(EventType::ALL.to_vec()),
+        prop::sample::select(Status::ALL.to_vec()),
+        0.0f32..=1.0,
+    )
+}
+
+fn any_story() -> impl Strategy<Value = Story> {
+    let sentence = (0.0f32..1.0, 0.0f32..1.0, 0.0f32..1.0).prop_map(|(a, b, c)| [a, b, c]);
+    // Failures and recoveries are what holds each other back, so half of the events are of these.
+    let tense = (
+        0..8usize,
+        prop::sample::select(FAILURES.iter().chain(&RECOVERIES).cloned().collect::<Vec<_>>()),
+        0.0f32..=1.0,
+    )
+        .prop_map(|(sentence, event_type, confidence)| (sentence, event_type, Status::Occurred, confidence));
+    (
+        prop::collection::vec(sentence, 1..8),
+        prop::collection::vec(any_event(), 0..6),
+        prop::collection::vec(tense, 0..6),
+    )
+        .prop_map(|(sentiments, events, tense)| {
+            events
+                .into_iter()
+                .chain(tense)
+                .fold(Story::new(&sentiments), |story, (at, kind, status, sure)| {
+                    story.with(at, kind, status, sure)
+                })
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn points_add_up_and_the_interval_holds_the_value(story in any_story()) {
+        let scored = story.score();
+        let sum: f64 = scored.contributions.iter().map(|term| term.points()).sum();
+        prop_assert!((scored.base + sum - scored.score.value()).abs() < 1e-6);
+        let (low, value, high) = (scored.score.low(), scored.score.value(), scored.score.high());
+        prop_assert!(0.0 <= low && low <= value && value <= high && high <= 100.0);
+        for side in [
+            scored.dimensions.distributive,
+            scored.dimensions.procedural,
+            scored.dimensions.interactional,
+            scored.dimensions.effort,
+            scored.dimensions.outcome,
+        ].into_iter().flatten() {
+            prop_assert!((-1.0..=1.0).contains(&side));
+        }
+        prop_assert_eq!(story.score(), scored);
+    }
+
+    #[test]
+    fn a_failure_never_raises(
+        story in any_story(),
+        at in 0..8usize,
+        kind in prop::sample::select(FAILURES.to_vec()),
+        sure in 0.0f32..=1.0,
+    ) {
+        let before = story.score().score.value();
+        let after = story.with(at, kind, Status::Occurred, sure).score().score.value();
+        prop_assert!(after <= before + ROUNDING, "{} -> {}", before, after);
+    }
+
+    #[test]
+    fn a_recovery_never_lowers(
+        story in any_story(),
+        at in 0..8usize,
+        kind in prop::sample::select(RECOVERIES.to_vec()),
+        sure in 0.0f32..=1.0,
+    ) {
+        let before = story.score().score.value();
+        let after = story.with(at, kind, Status::Occurred, sure).score().score.value();
+        prop_assert!(after >= before - ROUNDING, "{} -> {}", before, after);
+    }
+
+    #[test]
+    fn negating_flips_the_sign_or_gives_nothing(
+        kind in prop::sample::select(EventType::ALL.to_vec()),
+        sure in 0.1f32..=1.0,
+    ) {
+        let plain = Story::new(&[[0.2, 0.4, 0.4]]);
+        let base = plain.score().score.value();
+        let moved = |status| plain.clone().with(0, kind.clone(), status, sure).score().score.value() - base;
+        prop_assert!(moved(Status::Occurred) * moved(Status::Absent) <= 0.0);
+        prop_assert!(moved(Status::Occurred) * moved(Status::Unreal) <= 0.0);
+    }
+
+    #[test]
+    fn a_recovery_at_the_end_is_worth_no_less(
+        story in any_story(),
+        at in 0..8usize,
+        kind in prop::sample::select(RECOVERIES.to_vec()),
+        sure in 0.0f32..=1.0,
+    ) {
+        let end = story.spans.len() - 1;
+        let early = story.clone().with(at, kind.clone(), Status::Occurred, sure).score().score.value();
+        let late = story.with(end, kind, Status::Occurred, sure).score().score.value();
+        prop_assert!(late >= early - ROUNDING, "{} -> {}", early, late);
+    }
+
+    #[test]
+    fn another_interaction_changes_nothing(story in any_story(), other in any_story()) {
+        // The same sentences told after those of another interaction: only places move.
+        let alone = story.score();
+        let mut both = other.clone();
+        both.events.clear();
+        let offset = both.spans.len();
+        for (span, sentiment) in story.spans.iter().zip(&story.sentiments) {
+            both.push(&story.text[span.range()], *sentiment);
+        }
+        for event in &story.events {
+            let at = offset + event.sentence().index();
+            both = both.with(at, event.event_type().clone(), event.status(), event.confidence());
+        }
+        for event in &other.events {
+            let at = event.sentence().index();
+            both = both.with(at, event.event_type().clone(), event.status(), event.confidence());
+        }
+        let ids: Vec<SentenceId> = both.all().split_off(offset);
+        let beside = both.score_of(&ids);
+        prop_assert_eq!(beside.score, alone.score);
+        prop_assert_eq!(beside.flags, alone.flags);
+        prop_assert_eq!(beside.dimensions, alone.dimensions);
+    }
+
+    #[test]
+    fn a_repeated_sentence_counts_once(story in any_story(), at in 0..8usize) {
+        let at = at.min(story.spans.len() - 1);
+        let once = story.score();
+        let mut twice = story.clone();
+        let words = story.text[story.spans[at].range()].to_uppercase();
+        twice.push(&words, story.sentiments[at]);
+        for event in story.events.iter().filter(|event| event.sentence().index() == at) {
+            let last = twice.spans.len() - 1;
+            twice = twice.with(last, event.event_type().clone(), event.status(), event.confidence());
+        }
+        prop_assert_eq!(twice.score().score, once.score);
+    }
+
+    #[test]
+    fn neutral_padding_changes_nothing(story in any_story(), tilt in -0.2f32..0.2, many in 1..20usize) {
+        // P(neutral) of 0.8 is neutral enough to have no weight at all: the difference is exactly 0.
+        let before = story.score().score;
+        let mut padded = story.clone();
+        for n in 0..many {
+            padded.push(&format!("Padding {n}."), Sentiment::from_weights(tilt.max(0.0), 0.81, (-tilt).max(0.0)));
+        }
+        prop_assert_eq!(padded.score().score, before);
+    }
+
+    #[test]
+    fn nothing_panics(
+        text in "\\PC{0,20}",
+        places in prop::collection::vec((0usize..60, 0usize..60), 0..5),
+        ids in prop::collection::vec(0u32..9, 0..6),
+        events in prop::collection::vec((any_event(), prop::sample::select(vec![f32::NAN, f32::INFINITY, -3.0, 7.0])), 0..6),
+    ) {
+        let spans: Vec<Span> = places.iter().map(|(a, b)| Span::new(*a.min(b), *a.max(b))).collect();
+        let events: Vec<Event> = events
+            .into_iter()
+            .map(|((at, kind, status, _), sure)| {
+                Event::new(kind, status, Actor::ThirdParty, Span::new(at, at + 2), SentenceId::new(at as u32), sure)
+            })
+            .collect();
+        let sentiments = vec![Sentiment::from_weights(0.5, 0.2, 0.3); 3];
+        let ids: Vec<SentenceId> = ids.into_iter().map(SentenceId::new).collect();
+        let input = ScoreInput { text: &text, spans: &spans, sentiments: &sentiments, sentences: &ids, events: &events };
+        let scored = Scorer::built_in().unwrap().score(input);
+        prop_assert!((0.0..=100.0).contains(&scored.score.value()));
+        let sum: f64 = scored.contributions.iter().map(|term| term.points()).sum();
+        prop_assert!((scored.base + sum - scored.score.value()).abs() < 1e-6);
+    }
+}
+
+const BAD: [f32; 3] = [0.9, 0.05, 0.05];
+const GOOD: [f32; 3] = [0.05, 0.05, 0.9];
+const FLAT: [f32; 3] = [0.02, 0.96, 0.02];
+
+#[test]
+fn a_second_failure_takes_the_recovery_back() {
+    let answered = Story::new(&[BAD, GOOD, BAD])
+        .with(0, EventType::ServiceFailure, Status::Occurred, 1.0)
+        .with(1, EventType::Apology, Status::Occurred, 1.0)
+        .with(1, EventType::Fix, Status::Occurred, 1.0);
+    let failed = answered.clone().with(2, EventType::BrokenPromise, Status::Occurred, 1.0);
+    let scored = failed.score();
+    assert!(scored.flags.contains(&Flag::DoubleDeviation), "{:?}", scored.flags);
+    assert!(!answered.score().flags.contains(&Flag::DoubleDeviation));
+    let link = scored.links.iter().find(|link| link.kind() == LinkKind::DoubleDeviation).unwrap();
+    assert_eq!(*failed.events[link.from()].event_type(), EventType::BrokenPromise);
+    let taken = scored.contributions.iter().find(|term| term.reason().to_string() == "link:double_deviation");
+    assert!(taken.unwrap().points() < 0.0);
+    assert_eq!(taken.unwrap().sentence(), SentenceId::new(2));
+    // It costs more than the same failure does where no recovery went before.
+    let plain = |story: &Story, event: bool| {
+        let mut story = story.clone();
+        story.events.retain(|event| !RECOVERIES.contains(event.event_type()));
+        if event {
+            story = story.with(2, EventType::BrokenPromise, Status::Occurred, 1.0);
+        }
+        story.score()
+    };
+    let raw = |scored: &Scored| (scored.score.value() / (100.0 - scored.score.value())).ln();
+    let after_recovery = raw(&answered.score()) - raw(&scored);
+    let without = raw(&plain(&answered, false)) - raw(&plain(&answered, true));
+    assert!(after_recovery > without + 0.01, "{after_recovery} {without}");
+}
+
+#[test]
+fn flags_tell_how_the_story_went() {
+    let failure = |story: Story, at| story.with(at, EventType::ServiceFailure, Status::Occurred, 0.9);
+    let recovered = failure(Story::new(&[BAD, GOOD]), 0).with(1, EventType::Fix, Status::Occurred, 0.9);
+    assert_eq!(recovered.score().flags, [Flag::ServiceRecovery]);
+    let dropped = failure(Story::new(&[GOOD, BAD]), 1).with(0, EventType::Courtesy, Status::Occurred, 0.9);
+    assert_eq!(dropped.score().flags, [Flag::DroppedBall]);
+    let bad = failure(Story::new(&[BAD, BAD]), 1);
+    assert_eq!(bad.score().flags, []);
+    let unsure = failure(Story::new(&[BAD, GOOD]), 0).with(1, EventType::Fix, Status::Occurred, 0.2);
+    assert_eq!(unsure.score().flags, []);
+}
+
+#[test]
+fn a_story_that_says_nothing_gets_a_wide_interval_and_says_so() {
+    let silent = Story::new(&[FLAT, FLAT]).score();
+    assert_eq!(silent.flags, [Flag::InsufficientEvidence]);
+    assert!(silent.score.high() - silent.score.low() > 80.0, "{:?}", silent.score);
+    assert!(silent.contributions.is_empty());
+    assert_eq!(silent.score.value(), silent.base);
+    let told = Story::new(&[BAD, BAD]).with(0, EventType::Refusal, Status::Occurred, 0.9).score();
+    assert!(told.score.high() - told.score.low() < 50.0, "{:?}", told.score);
+    let empty = Story::new(&[]).score();
+    assert_eq!(empty.flags, [Flag::InsufficientEvidence]);
+}
+
+#[test]
+fn the_customers_own_error_lightens_the_failure() {
+    let story = Story::new(&[BAD, FLAT]).with(0, EventType::ServiceFailure, Status::Occurred, 1.0);
+    let own = story.clone().with(1, EventType::CustomerError, Status::Occurred, 1.0);
+    assert!(own.score().score.value() > story.score().score.value());
+}
+
+#[test]
+fn an_event_told_again_weighs_less() {
+    let told = |times: usize| {
+        (0..times)
+            .fold(Story::new(&[FLAT, FLAT, FLAT, FLAT]), |story, at| {
+                story.with(at, EventType::Rudeness, Status::Occurred, 1.0)
+            })
+            .score()
+            .score
+            .value()
+    };
+    let (none, once, twice) = (told(0), told(1), told(2));
+    assert!(none - once > 1.5 * (once - twice), "{none} {once} {twice}");
+}
+
+#[test]
+fn dimensions_are_silent_where_the_text_is() {
+    let scored = Story::new(&[BAD]).with(0, EventType::Rudeness, Status::Occurred, 1.0).score();
+    assert_eq!(scored.dimensions.distributive, None);
+    assert!(scored.dimensions.interactional.unwrap() < -0.5);
+}
+
+#[test]
+fn reasons_are_written_as_promised() {
+    for text in ["proactive_contact:absent", "sentiment:mean", "sentiment:end", "link:double_deviation"] {
+        assert_eq!(text.parse::<Reason>().unwrap().to_string(), text);
+    }
+    for text in ["", "apology", "apology:maybe", "sentiment:length", "Link:x"] {
+        assert!(text.parse::<Reason>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn users_weights_replace_ours() {
+    let mut weights = Weights::built_in().unwrap();
+    weights.version = "flat".to_owned();
+    weights.base = 0.0;
+    weights.sentiment.mean = 0.0;
+    let scorer = Scorer::new(weights).unwrap();
+    assert_eq!(scorer.weights().version, "flat");
+    let input = ScoreInput { text: "", spans: &[], sentiments: &[], sentences: &[], events: &[] };
+    assert_eq!(scorer.score(input).score.value(), 50.0);
+}
