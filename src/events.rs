@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::span::{InteractionId, SentenceId, Span};
 
-pub use extract::Extractor;
+pub use extract::{Extractor, RuleHit};
 pub use merge::MergeConfig;
 pub use rules::{RuleFailure, RuleSet};
 

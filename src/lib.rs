@@ -33,7 +33,7 @@ pub use engine::Engine;
 pub use error::{AnalyzeError, AnalyzeErrorKind, LoadError, LoadErrorKind};
 pub use events::{
     Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, Extractor, MergeConfig, RuleCode,
-    RuleFailure, RuleSet, Status, UnknownName,
+    RuleFailure, RuleHit, RuleSet, Status, UnknownName,
 };
 pub use heads::{EventProbs, Heads};
 pub use interactions::Provider;

@@ -19,6 +19,17 @@ pub struct Extractor {
     merge: MergeConfig,
 }
 
+/// A rule that fired, by numbers: sentence, type in [`EventType::ALL`], rule in [`RuleSet::rules`].
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct RuleHit {
+    pub sentence: usize,
+    pub event_type: usize,
+    pub rule: usize,
+    pub status: Status,
+    pub span: Span,
+}
+
 thread_local! {
     /// Memory of a scan; results do not depend on what it held before.
     static SCRATCH: RefCell<(Words, Scratch)> = RefCell::default();
@@ -123,20 +134,21 @@ impl Extractor {
         events
     }
 
-    /// Every rule that fires, as (sentence, type number, rule number, status): what the decision rule is fitted on.
+    /// Every rule of a built-in type that fires: what the decision rule is fitted on.
     #[doc(hidden)]
-    pub fn rule_hits(
-        &self,
-        text: &str,
-        segments: &[Segment],
-        content: &[bool],
-    ) -> Vec<(usize, usize, usize, Status)> {
+    pub fn rule_hits(&self, text: &str, segments: &[Segment], content: &[bool]) -> Vec<RuleHit> {
         let (hits, _) = self.read(text, segments, content);
-        hits.iter()
-            .filter_map(|hit| {
-                Some((hit.sentence, self.rules.rules[hit.rule].event_type.index()?, hit.rule, hit.status))
+        let hit = |hit: &Hit| {
+            let event_type = self.rules.rules[hit.rule].event_type.index()?;
+            Some(RuleHit {
+                sentence: hit.sentence,
+                event_type,
+                rule: hit.rule,
+                status: hit.status,
+                span: hit.span,
             })
-            .collect()
+        };
+        hits.iter().filter_map(hit).collect()
     }
 
     fn read(

@@ -107,6 +107,7 @@ struct RuleEntry {
     negated: Option<Under>,
     wished: Option<Under>,
     reach: Option<Reach>,
+    plain: Option<Under>,
     #[serde(default)]
     in_quotes: Option<bool>,
     #[serde(default)]
@@ -152,6 +153,8 @@ pub(crate) struct Rule {
     pub(crate) negated: Under,
     pub(crate) wished: Under,
     pub(crate) reach: Reach,
+    /// What a match under no negation and no wish is: an event, or nothing (`drop`).
+    pub(crate) plain: Under,
     pub(crate) unless: Option<PatternId>,
     /// The pattern has negations of its own: those inside a match turn nothing.
     pub(crate) own_negation: bool,
@@ -522,6 +525,7 @@ impl Collector {
                     content.wished
                 }),
                 reach: entry.reach.unwrap_or(Reach::Before),
+                plain: entry.plain.unwrap_or(Under::Turn),
                 unless,
                 own_negation: pattern.names(NEGATIONS),
                 in_quotes: entry.in_quotes.unwrap_or(true),

@@ -79,6 +79,7 @@ impl Sentence {
                 (true, _) if rule.wished == Under::Turn => Status::Unreal,
                 (_, true) if rule.negated == Under::Drop => continue,
                 (_, true) if rule.negated == Under::Turn => Status::Absent,
+                (false, false) if rule.plain == Under::Drop => continue,
                 _ => rule.status.unwrap_or(Status::Occurred),
             };
             let actor = if rule.actor == Actor::ThirdParty { continue } else { rule.actor };
