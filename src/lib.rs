@@ -11,6 +11,8 @@ mod score;
 mod segment;
 mod sentiment;
 mod span;
+#[cfg(feature = "rust-bert")]
+mod torch;
 
 pub use content::Boilerplate;
 pub use document::Document;
@@ -21,3 +23,7 @@ pub use interactions::Provider;
 pub use segment::{BlockKind, Segment, segment};
 pub use sentiment::{Sentiment, SentimentLabel};
 pub use span::{InteractionId, SentenceId, Span};
+#[cfg(feature = "rust-bert")]
+pub use torch::{
+    LabelMap, TorchBatching, TorchDevice, TorchEncoder, TorchOptions, TorchOutput, TorchPrecision,
+};
