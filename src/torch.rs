@@ -12,7 +12,7 @@
 //! weights in memory; callers hand their sequences over and wait. Workers end when the encoder is dropped.
 
 mod checkpoint;
-mod deberta_v2;
+mod deberta;
 mod labels;
 mod model;
 mod worker;
@@ -205,7 +205,8 @@ pub enum TorchOutput {
 ///
 /// Takes checkpoints of these model types, as the transformers library saves them: `bert`, `distilbert`,
 /// `roberta`, `xlm-roberta`, `albert`, `electra`, `mobilebert`, `deberta`, `deberta-v2` (which is also DeBERTa
-/// v3). All but the last run on rust-bert's model types; see `src/torch/deberta_v2.rs` for why that one does not.
+/// v3). All but DeBERTa run on rust-bert's model types, which compute something else there (`src/torch/deberta.rs`
+/// says what).
 /// rust-bert's layer norms of RoBERTa and XLM-RoBERTa add 1e-12 to the variance where their configuration says
 /// 1e-5, which moves logits of real checkpoints by less than 1e-3.
 ///

@@ -3,7 +3,6 @@
 use rust_bert::RustBertError;
 use rust_bert::albert::{AlbertConfig, AlbertForSequenceClassification};
 use rust_bert::bert::{BertConfig, BertEmbeddings, BertForSequenceClassification, BertModel};
-use rust_bert::deberta::{DebertaConfig, DebertaForSequenceClassification};
 use rust_bert::distilbert::{DistilBertConfig, DistilBertModelClassifier};
 use rust_bert::electra::{ElectraConfig, ElectraModel};
 use rust_bert::mobilebert::{MobileBertConfig, MobileBertForSequenceClassification};
@@ -13,7 +12,7 @@ use tch::nn::{self, Module, VarStore};
 use tch::{Device, Kind, Tensor};
 
 use super::checkpoint::{self, Checkpoint, Tensors};
-use super::deberta_v2::{DebertaV2, DebertaV2Config};
+use super::deberta::{Deberta, DebertaConfig, Generation};
 use crate::error::{LoadError, LoadErrorKind};
 
 /// What it takes to build a module: worked out once, built by every worker.
@@ -35,8 +34,7 @@ enum Architecture {
     Albert(AlbertConfig),
     Electra(ElectraConfig, i64),
     MobileBert(MobileBertConfig),
-    Deberta(DebertaConfig),
-    DebertaV2(DebertaV2Config, i64),
+    Deberta(DebertaConfig, Generation, i64),
 }
 
 impl Blueprint {
@@ -80,12 +78,12 @@ impl Blueprint {
             ("electra", _) => Architecture::Electra(checkpoint.config(classes)?, count),
             ("mobilebert", _) => Architecture::MobileBert(checkpoint.config(classes)?),
             ("deberta", _) => {
-                check_position_types(checkpoint)?;
-                Architecture::Deberta(checkpoint.config(classes)?)
+                check_deberta(checkpoint)?;
+                Architecture::Deberta(checkpoint.config(classes)?, Generation::One, count)
             }
             ("deberta-v2", _) => {
-                check_position_types(checkpoint)?;
-                Architecture::DebertaV2(checkpoint.config(classes)?, count)
+                check_deberta(checkpoint)?;
+                Architecture::Deberta(checkpoint.config(classes)?, Generation::Two, count)
             }
             (other, _) => {
                 return Err(unsupported(&format!("model type {other:?} is none of the BERT family here")));
@@ -155,11 +153,8 @@ impl Blueprint {
             Architecture::MobileBert(config) => {
                 Model::MobileBert(MobileBertForSequenceClassification::new(&root, config).map_err(refused)?)
             }
-            Architecture::Deberta(config) => {
-                Model::Deberta(DebertaForSequenceClassification::new(&root, config).map_err(refused)?)
-            }
-            Architecture::DebertaV2(config, classes) => {
-                Model::DebertaV2(DebertaV2::new(&root, config, *classes))
+            Architecture::Deberta(config, generation, classes) => {
+                Model::Deberta(Deberta::new(&root, config, *generation, *classes))
             }
         };
         checkpoint::fill(&store, tensors)?;
@@ -167,8 +162,8 @@ impl Blueprint {
     }
 }
 
-/// rust-bert panics on a kind of position attention that it does not know.
-fn check_position_types(checkpoint: &Checkpoint) -> Result<(), LoadError> {
+/// What DeBERTa can have that is not computed here (nor in transformers).
+fn check_deberta(checkpoint: &Checkpoint) -> Result<(), LoadError> {
     let known = |kind: &str| ["c2p", "p2c"].contains(&kind);
     let fits = match checkpoint.entry("pos_att_type") {
         None => true,
@@ -176,8 +171,14 @@ fn check_position_types(checkpoint: &Checkpoint) -> Result<(), LoadError> {
         Some(Value::Array(kinds)) => kinds.iter().all(|kind| kind.as_str().is_some_and(known)),
         Some(_) => false,
     };
-    let message = "`pos_att_type` holds other kinds than c2p and p2c";
-    if fits { Ok(()) } else { Err(checkpoint.wrong(LoadErrorKind::Unsupported, message)) }
+    if !fits {
+        let message = "`pos_att_type` holds other kinds than c2p and p2c";
+        return Err(checkpoint.wrong(LoadErrorKind::Unsupported, message));
+    }
+    if checkpoint.entry("talking_head").is_some_and(|talking| talking != false) {
+        return Err(checkpoint.wrong(LoadErrorKind::Unsupported, "`talking_head` is set"));
+    }
+    Ok(())
 }
 
 /// A module on its worker's thread.
@@ -189,8 +190,7 @@ pub(super) enum Model {
     Albert(AlbertForSequenceClassification),
     Electra(Electra),
     MobileBert(MobileBertForSequenceClassification),
-    Deberta(DebertaForSequenceClassification),
-    DebertaV2(DebertaV2),
+    Deberta(Deberta),
 }
 
 impl Model {
@@ -214,8 +214,7 @@ impl Model {
             Model::Electra(model) => model.forward(tokens, kept)?,
             // Its parameters are in another order: ids, types, positions, embeddings, mask.
             Model::MobileBert(model) => model.forward_t(ids, None, None, None, mask, false)?.logits,
-            Model::Deberta(model) => model.forward_t(ids, mask, None, None, None, false)?.logits,
-            Model::DebertaV2(model) => model.forward(tokens, kept),
+            Model::Deberta(model) => model.forward(tokens, kept),
         })
     }
 }

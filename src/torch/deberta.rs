@@ -1,9 +1,12 @@
-//! DeBERTa v2 and v3 for sentence classification (He and others, 2021; He and others, 2023).
+//! DeBERTa for sentence classification: v1 (He and others, 2020), v2 and v3 (He and others, 2021).
 //!
-//! rust-bert 0.23 has this architecture too, but its content-to-position scores look the relative distance up
-//! without moving it to the middle of the table (all positions to the right fall together), and it divides both
-//! position scores by the square of what they should be divided by. The logits are then those of another model.
-//! So this one is written on tch alone, with the same tensor names.
+//! rust-bert 0.23 has these architectures too, but computes other numbers than the library that the checkpoints
+//! are from; with the small checkpoints of `tests/fixtures/torch/` the logits are off by about 1. Its v1 takes the
+//! number of heads for the number of tokens, so that all distances beyond 12 (in a model of base size) fall
+//! together. Its v2 looks the distance from content to position up without moving it to the middle of the table,
+//! so that all positions to the right fall together, and divides both position scores by the square of what they
+//! should be divided by. No weights can make up for that, so these are written on tch alone, with the same tensor
+//! names. One difference between the generations remains in [`Projections`]; the others are in the configuration.
 
 use serde::Deserialize;
 use tch::nn::{self, Module};
@@ -11,9 +14,18 @@ use tch::{Kind, Tensor};
 
 use rust_bert::Activation;
 
+/// Which of the two ways to project queries, keys and values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Generation {
+    /// Model type `deberta`.
+    One,
+    /// Model type `deberta-v2`.
+    Two,
+}
+
 /// What `config.json` says, under its names there.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct DebertaV2Config {
+pub(super) struct DebertaConfig {
     vocab_size: i64,
     hidden_size: i64,
     embedding_size: Option<i64>,
@@ -81,7 +93,7 @@ impl Default for Kinds {
     }
 }
 
-impl DebertaV2Config {
+impl DebertaConfig {
     fn attends(&self, kind: &str) -> bool {
         let found = match &self.pos_att_type {
             Kinds::Several(kinds) => kinds.iter().any(|known| known == kind),
@@ -125,7 +137,7 @@ fn function(activation: Activation) -> Function {
 }
 
 /// Encoder, pooler and classifier.
-pub(super) struct DebertaV2 {
+pub(super) struct Deberta {
     words: nn::Embedding,
     positions: Option<nn::Embedding>,
     types: Option<nn::Embedding>,
@@ -139,8 +151,13 @@ pub(super) struct DebertaV2 {
     classifier: nn::Linear,
 }
 
-impl DebertaV2 {
-    pub(super) fn new(root: &nn::Path<'_>, config: &DebertaV2Config, classes: i64) -> Self {
+impl Deberta {
+    pub(super) fn new(
+        root: &nn::Path<'_>,
+        config: &DebertaConfig,
+        generation: Generation,
+        classes: i64,
+    ) -> Self {
         let width = config.hidden_size;
         let narrow = config.embedding_size.unwrap_or(width);
         let embeddings = root / "deberta" / "embeddings";
@@ -148,7 +165,7 @@ impl DebertaV2 {
         let encoder = root / "deberta" / "encoder";
         let pooled = config.pooler_hidden_size.unwrap_or(width);
         let no_bias = nn::LinearConfig { bias: false, ..Default::default() };
-        DebertaV2 {
+        Deberta {
             words: embed("word_embeddings", config.vocab_size),
             positions: config
                 .position_biased_input
@@ -160,7 +177,7 @@ impl DebertaV2 {
             norm: config.norm(&embeddings / "LayerNorm"),
             distances: config.relative_attention.then(|| Distances::new(&encoder, config)),
             layers: (0..config.num_hidden_layers)
-                .map(|number| Layer::new(&(&encoder / "layer" / number), config))
+                .map(|number| Layer::new(&(&encoder / "layer" / number), config, generation))
                 .collect(),
             convolution: (config.conv_kernel_size > 0)
                 .then(|| Convolution::new(&(&encoder / "conv"), config)),
@@ -223,7 +240,7 @@ struct Located {
 }
 
 impl Distances {
-    fn new(encoder: &nn::Path<'_>, config: &DebertaV2Config) -> Self {
+    fn new(encoder: &nn::Path<'_>, config: &DebertaConfig) -> Self {
         let span = config.span();
         let rows = 2 * span;
         let normed = config.norm_rel_ebd.as_ref().is_some_and(|kind| kind.contains("layer_norm"));
@@ -265,47 +282,60 @@ fn bucket(distance: i64, buckets: i64, furthest: i64) -> i64 {
     (middle + steps) * distance.signum()
 }
 
-struct Layer {
-    query: nn::Linear,
-    key: nn::Linear,
-    value: nn::Linear,
-    /// Projections of the relative positions; `None` where those of the content serve for both.
+/// From hidden states, and from the embeddings of distances, to queries, keys and values.
+struct Projections {
+    content: Content,
+    /// Of distances; `None` where there is no such term, or where those of the content serve for both.
     position_key: Option<nn::Linear>,
     position_query: Option<nn::Linear>,
-    content_to_position: bool,
-    position_to_content: bool,
     heads: i64,
-    attention_output: nn::Linear,
-    attention_norm: nn::LayerNorm,
-    intermediate: nn::Linear,
-    act: Function,
-    output: nn::Linear,
-    norm: nn::LayerNorm,
 }
 
-impl Layer {
-    fn new(path: &nn::Path<'_>, config: &DebertaV2Config) -> Self {
-        let (width, wide) = (config.hidden_size, config.intermediate_size);
-        let attention = path / "attention";
-        let own = attention.clone() / "self";
-        let square = |name| nn::linear(&own / name, width, width, Default::default());
-        let content_to_position = config.attends("c2p");
-        let position_to_content = config.attends("p2c");
-        Layer {
-            query: square("query_proj"),
-            key: square("key_proj"),
-            value: square("value_proj"),
-            position_key: (content_to_position && !config.share_att_key).then(|| square("pos_key_proj")),
-            position_query: (position_to_content && !config.share_att_key).then(|| square("pos_query_proj")),
-            content_to_position,
-            position_to_content,
-            heads: config.num_attention_heads,
-            attention_output: nn::linear(&attention / "output" / "dense", width, width, Default::default()),
-            attention_norm: config.norm(&attention / "output" / "LayerNorm"),
-            intermediate: nn::linear(path / "intermediate" / "dense", width, wide, Default::default()),
-            act: function(config.hidden_act),
-            output: nn::linear(path / "output" / "dense", wide, width, Default::default()),
-            norm: config.norm(path / "output" / "LayerNorm"),
+enum Content {
+    /// One matrix for all three, head by head, and biases of their own for queries and values.
+    Joined {
+        all: nn::Linear,
+        query_bias: Tensor,
+        value_bias: Tensor,
+    },
+    Apart {
+        query: nn::Linear,
+        key: nn::Linear,
+        value: nn::Linear,
+    },
+}
+
+impl Projections {
+    fn new(path: &nn::Path<'_>, config: &DebertaConfig, generation: Generation) -> Self {
+        let width = config.hidden_size;
+        let linear = |name, size, bias| {
+            let config = nn::LinearConfig { bias, ..Default::default() };
+            nn::linear(path / name, width, size, config)
+        };
+        let (key, query) = (config.attends("c2p"), config.attends("p2c"));
+        let heads = config.num_attention_heads;
+        match generation {
+            Generation::One => Projections {
+                content: Content::Joined {
+                    all: linear("in_proj", 3 * width, false),
+                    query_bias: path.var("q_bias", &[width], nn::Init::Const(0.0)),
+                    value_bias: path.var("v_bias", &[width], nn::Init::Const(0.0)),
+                },
+                position_key: key.then(|| linear("pos_proj", width, false)),
+                position_query: query.then(|| linear("pos_q_proj", width, true)),
+                heads,
+            },
+            Generation::Two => Projections {
+                content: Content::Apart {
+                    query: linear("query_proj", width, true),
+                    key: linear("key_proj", width, true),
+                    value: linear("value_proj", width, true),
+                },
+                position_key: (key && !config.share_att_key).then(|| linear("pos_key_proj", width, true)),
+                position_query: (query && !config.share_att_key)
+                    .then(|| linear("pos_query_proj", width, true)),
+                heads,
+            },
         }
     }
 
@@ -315,27 +345,90 @@ impl Layer {
         x.view([size[0], size[1], self.heads, size[2] / self.heads]).transpose(1, 2)
     }
 
+    /// Queries, keys and values of hidden states.
+    fn content(&self, hidden: &Tensor) -> [Tensor; 3] {
+        match &self.content {
+            Content::Joined { all, query_bias, value_bias } => {
+                let all = self.split(&all.forward(hidden));
+                let size = all.size()[3] / 3;
+                let part = |number: i64| all.narrow(3, number * size, size);
+                let bias = |bias: &Tensor| self.split(&bias.view([1, 1, -1]));
+                [part(0) + bias(query_bias), part(1), part(2) + bias(value_bias)]
+            }
+            Content::Apart { query, key, value } => {
+                [query, key, value].map(|linear| self.split(&linear.forward(hidden)))
+            }
+        }
+    }
+
+    /// Keys of distances, `[1, heads, 2 * span, width / heads]`.
+    fn position_keys(&self, distances: &Tensor) -> Option<Tensor> {
+        let shared = match &self.content {
+            Content::Apart { key, .. } => Some(key),
+            Content::Joined { .. } => None,
+        };
+        self.position_key.as_ref().or(shared).map(|linear| self.split(&linear.forward(distances)))
+    }
+
+    /// Queries of distances, `[1, heads, 2 * span, width / heads]`.
+    fn position_queries(&self, distances: &Tensor) -> Option<Tensor> {
+        let shared = match &self.content {
+            Content::Apart { query, .. } => Some(query),
+            Content::Joined { .. } => None,
+        };
+        self.position_query.as_ref().or(shared).map(|linear| self.split(&linear.forward(distances)))
+    }
+}
+
+struct Layer {
+    projections: Projections,
+    content_to_position: bool,
+    position_to_content: bool,
+    attention_output: nn::Linear,
+    attention_norm: nn::LayerNorm,
+    intermediate: nn::Linear,
+    act: Function,
+    output: nn::Linear,
+    norm: nn::LayerNorm,
+}
+
+impl Layer {
+    fn new(path: &nn::Path<'_>, config: &DebertaConfig, generation: Generation) -> Self {
+        let (width, wide) = (config.hidden_size, config.intermediate_size);
+        let attention = path / "attention";
+        Layer {
+            projections: Projections::new(&(&attention / "self"), config, generation),
+            content_to_position: config.attends("c2p"),
+            position_to_content: config.attends("p2c"),
+            attention_output: nn::linear(&attention / "output" / "dense", width, width, Default::default()),
+            attention_norm: config.norm(&attention / "output" / "LayerNorm"),
+            intermediate: nn::linear(path / "intermediate" / "dense", width, wide, Default::default()),
+            act: function(config.hidden_act),
+            output: nn::linear(path / "output" / "dense", wide, width, Default::default()),
+            norm: config.norm(path / "output" / "LayerNorm"),
+        }
+    }
+
+    /// `masked` is true for the pairs of query and key to leave out, `[batch, 1, tokens, tokens]`.
     fn forward(&self, hidden: &Tensor, masked: &Tensor, distances: Option<&Located>) -> Tensor {
-        let query = self.split(&self.query.forward(hidden));
-        let key = self.split(&self.key.forward(hidden));
-        let value = self.split(&self.value.forward(hidden));
+        let [query, key, value] = self.projections.content(hidden);
         let size = query.size();
         let terms = 1 + i64::from(self.content_to_position) + i64::from(self.position_to_content);
         let scale = ((size[3] * terms) as f64).sqrt();
         let mut scores = query.matmul(&(key.transpose(-1, -2) / scale));
         if let Some(located) = distances {
-            let rows = |index: &Tensor| index.expand([size[0], self.heads, size[2], size[2]], false);
+            let rows = |index: &Tensor| index.expand([size[0], size[1], size[2], size[2]], false);
             let embeddings = located.embeddings.unsqueeze(0);
-            if self.content_to_position {
-                let projection = self.position_key.as_ref().unwrap_or(&self.key);
-                let positions = self.split(&projection.forward(&embeddings));
-                let all = query.matmul(&positions.transpose(-1, -2));
+            let keys =
+                if self.content_to_position { self.projections.position_keys(&embeddings) } else { None };
+            if let Some(keys) = keys {
+                let all = query.matmul(&keys.transpose(-1, -2));
                 scores += all.gather(-1, &rows(&located.content_to_position), false) / scale;
             }
-            if self.position_to_content {
-                let projection = self.position_query.as_ref().unwrap_or(&self.query);
-                let positions = self.split(&projection.forward(&embeddings));
-                let all = key.matmul(&positions.transpose(-1, -2));
+            let queries =
+                if self.position_to_content { self.projections.position_queries(&embeddings) } else { None };
+            if let Some(queries) = queries {
+                let all = key.matmul(&queries.transpose(-1, -2));
                 scores +=
                     all.gather(-1, &rows(&located.position_to_content), false).transpose(-1, -2) / scale;
             }
@@ -358,7 +451,7 @@ struct Convolution {
 }
 
 impl Convolution {
-    fn new(path: &nn::Path<'_>, config: &DebertaV2Config) -> Self {
+    fn new(path: &nn::Path<'_>, config: &DebertaConfig) -> Self {
         let (width, kernel) = (config.hidden_size, config.conv_kernel_size);
         let shape =
             nn::ConvConfig { padding: (kernel - 1) / 2, groups: config.conv_groups, ..Default::default() };
