@@ -22,6 +22,8 @@ mod segment;
 mod sentiment;
 mod span;
 mod tokenize;
+#[cfg(feature = "rust-bert")]
+mod torch;
 
 pub use analysis::{Analysis, Interaction, Sentence, Warning};
 pub use analyzer::{AnalyzeOptions, Analyzer, AnalyzerBuilder, AsStory, Limits};
@@ -47,3 +49,7 @@ pub use segment::{BlockKind, Segment, segment};
 pub use sentiment::{Sentiment, SentimentLabel};
 pub use span::{InteractionId, SentenceId, Span};
 pub use tokenize::{Token, Tokenizer};
+#[cfg(feature = "rust-bert")]
+pub use torch::{
+    LabelMap, TorchBatching, TorchDevice, TorchEncoder, TorchOptions, TorchOutput, TorchPrecision,
+};
