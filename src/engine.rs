@@ -93,6 +93,43 @@ impl Engine {
         Engine::new(&model.id(), tokenizer, model.encoder(), heads)
     }
 
+    /// The engine that runs a checkpoint of the BERT family on libtorch, from a local folder.
+    ///
+    /// A classification checkpoint gives sentiment, and the rules alone find events. A checkpoint of amends' own
+    /// gives both.
+    ///
+    /// # Errors
+    ///
+    /// As [`TorchEncoder::load`](crate::TorchEncoder::load), and where the folder's tokenizer is none or knows
+    /// ids that the checkpoint does not.
+    #[cfg(feature = "rust-bert")]
+    pub fn from_torch(
+        folder: impl AsRef<std::path::Path>,
+        options: &crate::torch::TorchOptions,
+    ) -> Result<Self, LoadError> {
+        use crate::model::{Precision, sha256_of_file};
+        use crate::torch::{TorchEncoder, TorchOutput};
+
+        let folder = folder.as_ref();
+        let encoder = TorchEncoder::load(folder, options)?;
+        let path = encoder.tokenizer_path();
+        let bytes = std::fs::read(path).map_err(|error| LoadError::io(path, error))?;
+        let tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| error.with_path(path))?;
+        if tokenizer.vocabulary() > encoder.vocabulary() {
+            let (ids, rows) = (tokenizer.vocabulary(), encoder.vocabulary());
+            let message = format!("the tokenizer has {ids} ids, the checkpoint {rows} embeddings");
+            return Err(LoadError::new(LoadErrorKind::Tokenizer, message).with_path(path));
+        }
+        let heads = match encoder.output() {
+            TorchOutput::Logits(map) => Heads::labels(map.clone()),
+            TorchOutput::Pooled => Heads::from_model(&Model::from_dir(folder, Precision::F32)?)?,
+        };
+        let sum = sha256_of_file(encoder.weights_path())?;
+        let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
+        let name = format!("{name}@sha256:{}", &sum[..8]);
+        Engine::new(&name, tokenizer, Arc::new(encoder), heads)
+    }
+
     /// The model's name as results carry it.
     pub fn name(&self) -> &str {
         &self.name

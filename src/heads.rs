@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::events::EVENT_TYPES;
+use crate::labels::LabelMap;
 use crate::math;
 use crate::model::{Head, Model};
 use crate::sentiment::Sentiment;
@@ -24,9 +25,37 @@ pub(crate) struct SentenceScores {
 /// How the vectors of an encoder are read: sentiment, and events where the model knows of them.
 #[derive(Clone, Debug)]
 pub struct Heads {
-    sentiment: Head,
+    sentiment: Reader,
     events: Option<Head>,
     context: Option<Context>,
+}
+
+/// How sentiment is read.
+#[derive(Clone, Debug)]
+enum Reader {
+    /// By a layer over the vectors.
+    Head(Head),
+    /// The vectors are logits already, of these classes.
+    Labels(LabelMap),
+}
+
+impl Reader {
+    /// How many logits a window has.
+    fn outputs(&self) -> usize {
+        match self {
+            Reader::Head(head) => head.outputs(),
+            Reader::Labels(map) => map.len(),
+        }
+    }
+
+    fn read(&self, logits: &[f32]) -> Sentiment {
+        match self {
+            Reader::Head(head) => {
+                Sentiment::from_logits([0, 1, 2].map(|class| logits[class] / head.temperature()))
+            }
+            Reader::Labels(map) => map.sentiment(logits),
+        }
+    }
 }
 
 impl Heads {
@@ -63,12 +92,20 @@ impl Heads {
                 return wrong("events", "inputs", sentiment.inputs(), events.inputs());
             }
         }
-        Ok(Heads { sentiment, events, context: None })
+        Ok(Heads { sentiment: Reader::Head(sentiment), events, context: None })
+    }
+
+    /// For an encoder whose vectors are the logits of a classification checkpoint. Says nothing of events.
+    pub fn labels(map: LabelMap) -> Self {
+        Heads { sentiment: Reader::Labels(map), events: None, context: None }
     }
 
     /// How many numbers a vector has.
     pub fn dim(&self) -> usize {
-        self.sentiment.inputs()
+        match &self.sentiment {
+            Reader::Head(head) => head.inputs(),
+            Reader::Labels(map) => map.len(),
+        }
     }
 
     /// Whether the model says anything of events.
@@ -88,7 +125,10 @@ impl Heads {
             head.logits(vectors, &mut logits);
             logits
         };
-        let mut sentiment = logits(&self.sentiment);
+        let mut sentiment = match &self.sentiment {
+            Reader::Head(head) => logits(head),
+            Reader::Labels(_) => vectors.to_vec(),
+        };
         let mut events = self.events.as_ref().map(logits);
         if let Some(context) = &self.context {
             let (to_sentiment, to_events) = context.logits(vectors);
@@ -97,6 +137,7 @@ impl Heads {
                 add(events, &to_events);
             }
         }
+        let classes = self.sentiment.outputs();
         let mut at = 0;
         tokens
             .iter()
@@ -104,7 +145,8 @@ impl Heads {
                 let own = at..at + windows.len();
                 at = own.end;
                 SentenceScores {
-                    sentiment: self.read_sentiment(&sentiment[own.start * 3..own.end * 3], windows),
+                    sentiment: self
+                        .read_sentiment(&sentiment[own.start * classes..own.end * classes], windows),
                     events: events.as_ref().map(|events| {
                         self.read_events(&events[own.start * EVENT_OUTPUTS..own.end * EVENT_OUTPUTS])
                     }),
@@ -114,17 +156,15 @@ impl Heads {
     }
 
     fn read_sentiment(&self, logits: &[f32], tokens: &[usize]) -> Sentiment {
-        let scale = f64::from(self.sentiment.temperature());
-        let mut weights = [0.0f64; 3];
-        for (logits, tokens) in logits.chunks_exact(3).zip(tokens) {
-            let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let odds = [0, 1, 2].map(|class| math::exp(f64::from(logits[class] - max) / scale));
-            let sum: f64 = odds.iter().sum();
-            for (weight, odds) in weights.iter_mut().zip(odds) {
-                *weight += odds / sum * *tokens as f64;
+        let mut weights = [0.0f32; 3];
+        for (logits, tokens) in logits.chunks_exact(self.sentiment.outputs()).zip(tokens) {
+            let sentiment = self.sentiment.read(logits);
+            let probs = [sentiment.negative(), sentiment.neutral(), sentiment.positive()];
+            for (weight, prob) in weights.iter_mut().zip(probs) {
+                *weight += prob * *tokens as f32;
             }
         }
-        let [negative, neutral, positive] = weights.map(|weight| weight as f32);
+        let [negative, neutral, positive] = weights;
         Sentiment::from_weights(negative, neutral, positive)
     }
 

@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod heads;
 mod interactions;
+mod labels;
 mod links;
 mod math;
 mod model;
@@ -39,6 +40,7 @@ pub use events::{
 };
 pub use heads::{EventProbs, Heads};
 pub use interactions::Provider;
+pub use labels::LabelMap;
 pub use links::{Link, LinkKind};
 pub use model::{Head, Model, Precision, QuantizeReport, QuantizedTensor, Tensor, quantize};
 pub use score::{
@@ -50,6 +52,4 @@ pub use sentiment::{Sentiment, SentimentLabel};
 pub use span::{InteractionId, SentenceId, Span};
 pub use tokenize::{Token, Tokenizer};
 #[cfg(feature = "rust-bert")]
-pub use torch::{
-    LabelMap, TorchBatching, TorchDevice, TorchEncoder, TorchOptions, TorchOutput, TorchPrecision,
-};
+pub use torch::{TorchBatching, TorchDevice, TorchEncoder, TorchOptions, TorchOutput, TorchPrecision};

@@ -24,6 +24,12 @@ pub use crate::model::quantize::{QuantizeReport, QuantizedTensor, quantize};
 pub use crate::model::tensors::Tensor;
 use crate::model::tensors::{SCALE, Tensors};
 
+/// SHA-256 of a file, in hex.
+#[cfg(feature = "rust-bert")]
+pub(crate) fn sha256_of_file(path: &Path) -> Result<String, LoadError> {
+    std::fs::read(path).map(|bytes| folder::sha256(&bytes)).map_err(|error| LoadError::io(path, error))
+}
+
 /// In what numbers an encoder computes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]

@@ -13,7 +13,6 @@
 
 mod checkpoint;
 mod deberta;
-mod labels;
 mod model;
 mod worker;
 
@@ -25,8 +24,8 @@ use tch::{Cuda, Device, Kind};
 
 use crate::encoder::{Encoder, TokenBatch};
 use crate::error::{AnalyzeError, LoadError, LoadErrorKind};
+use crate::labels::LabelMap;
 use checkpoint::{Checkpoint, Purpose};
-pub use labels::LabelMap;
 use model::Blueprint;
 use worker::Workers;
 

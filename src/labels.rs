@@ -1,6 +1,7 @@
 //! What the classes of a checkpoint mean.
 
 use crate::error::{LoadError, LoadErrorKind};
+use crate::math;
 use crate::sentiment::Sentiment;
 
 /// Turns the logits of a classification checkpoint into sentiment.
@@ -105,7 +106,7 @@ impl LabelMap {
                 Class::Negative => &mut negative,
                 Class::Neutral => &mut neutral,
                 Class::Positive => &mut positive,
-            } += (logit - max).exp();
+            } += math::exp(f64::from(logit - max)) as f32;
         }
         if let Some(band) = self.neutral_band() {
             let hesitation = (positive / (negative + positive) - 0.5f32).abs();
