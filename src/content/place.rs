@@ -296,7 +296,8 @@ fn biographies(text: &str, segments: &[Segment], reasons: &mut [Option<Boilerpla
         about = false;
         if late {
             let points = bio_points(body, &known, &told) + 2 * i32::from(beside);
-            if points >= BIO_POINTS {
+            let greeting = beside && introduces(body);
+            if points >= BIO_POINTS || greeting {
                 reasons[at] = Some(Boilerplate::AuthorBio);
                 about = true;
                 continue;
@@ -363,8 +364,16 @@ fn bio_points(body: &str, known: &HashSet<&str>, told: &HashSet<&str>) -> i32 {
     let mut points =
         2 * i32::from(trades > 0) + i32::from(trades > 1) + i32::from(life > 0) + i32::from(life > 1);
     points += 2 * i32::from(known.contains(first));
-    points -= 3 * i32::from(!known.contains(first) && told.contains(first));
+    // Somebody whom the story tells of is hardly its author, unless the sentence lists several trades.
+    points -= if trades > 1 { 1 } else { 3 } * i32::from(!known.contains(first) && told.contains(first));
     points
+}
+
+/// "Hi, I'm Ann!"
+fn introduces(body: &str) -> bool {
+    let mut words = body.split_whitespace();
+    let hello = words.next().is_some_and(|w| matches!(w.trim_end_matches(','), "Hi" | "Hello" | "Hey"));
+    hello && words.next().is_some_and(|w| matches!(w, "I'm" | "I’m"))
 }
 
 fn goes_on_about(body: &str) -> bool {

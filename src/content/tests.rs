@@ -211,3 +211,15 @@ fn reviews_are_story_through_and_through() {
     println!("reviews: {flagged} of {all} sentences are called no story");
     assert!(flagged * 200 <= all);
 }
+
+#[test]
+fn show() {
+    for path in std::env::var("SHOW").unwrap_or_default().split_whitespace() {
+        let text = std::fs::read_to_string(path).unwrap();
+        let segments = segment(&text);
+        println!("##### {path}");
+        for (s, r) in segments.iter().zip(boilerplate(&text, &segments)) {
+            println!("{:3} {:10} {:?}", s.block(), r.map_or("", |r| r.as_str()), &text[s.span().range()]);
+        }
+    }
+}
