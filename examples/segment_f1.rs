@@ -1,4 +1,8 @@
-//! Measures sentence boundaries against labelled stories: `segment_f1 FILE.jsonl [--errors]`.
+//! Measures sentence boundaries against labelled stories: `segment_f1 FILE.jsonl... [--errors]`.
+//!
+//! A boundary is the byte offset at which a sentence ends, without the white space behind it; the last of a story counts.
+//! A span is right if both its offsets are. With `--errors` every missed (`-`) and invented (`+`) boundary is printed.
+
 use std::collections::BTreeSet;
 
 use anyhow::Context;

@@ -2,6 +2,7 @@
 
 use crate::segment::Segment;
 
+mod biography;
 pub(crate) mod furniture;
 mod menu;
 mod place;
@@ -67,8 +68,8 @@ impl Boilerplate {
 ///
 /// 1. Is it a known piece of furniture (`furniture`, rules in `data/segment/furniture.toml`)?
 /// 2. Did the same words stand before (`repeat`)?
-/// 3. Does its place speak against it (`place`): a line between menus, the words about the author at the end, what follows the
-///    comment form?
+/// 3. Does its place speak against it (`place`, `biography`): a line between menus, the words about the author at the
+///    end, what follows the comment form?
 pub(crate) fn boilerplate(text: &str, segments: &[Segment]) -> Vec<Option<Boilerplate>> {
     let mut reasons = furniture_reasons(text, segments);
     repeat::mark(text, segments, &mut reasons);

@@ -50,6 +50,20 @@ impl Segment {
 }
 
 /// Finds the sentences of `text`: sorted, not overlapping, and what lies between them is white space.
+///
+/// The Unicode sentence boundaries (UAX #29) are the base; rules add what customers write and the base does not know:
+/// missing spaces ("it stops.Some"), sentences in lower case, abbreviations, prices, addresses, ellipses, emoji,
+/// quotations with their speaker, asides in brackets, list markers (they belong to their sentence), paragraphs broken at
+/// a column, headings, and page furniture in running text ("Posted by", menus, heads of comments), which comes out as a
+/// sentence of its own.
+///
+/// The work is linear in the text. Bytes above `u32::MAX`, which no [`Span`] can name, are left out.
+///
+/// ```
+/// let text = "Dr. Osei came at 9 a.m. and fixed it.Nobody else did!\n\n1. Never again";
+/// let sentences: Vec<&str> = amends::segment(text).iter().map(|s| &text[s.span()]).collect();
+/// assert_eq!(sentences, ["Dr. Osei came at 9 a.m. and fixed it.", "Nobody else did!", "1. Never again"]);
+/// ```
 pub fn segment(text: &str) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut reading = Reading::default();

@@ -156,7 +156,7 @@ const HOSTILE: &[&str] = &[
 #[ignore = "minutes; run with --release --ignored"]
 fn a_hundred_megabytes_take_a_hundred_times_one() {
     let time = |text: &str| {
-        (0..3)
+        (0..2)
             .map(|_| {
                 let start = Instant::now();
                 assert!(segment(text).len() < usize::MAX);
@@ -165,7 +165,7 @@ fn a_hundred_megabytes_take_a_hundred_times_one() {
             .fold(f64::INFINITY, f64::min)
     };
     for unit in HOSTILE {
-        let small = unit.repeat(200_000 / unit.len());
+        let small = unit.repeat(400_000 / unit.len());
         let large = small.repeat(8);
         let (a, b) = (time(&small), time(&large));
         println!(
@@ -173,9 +173,8 @@ fn a_hundred_megabytes_take_a_hundred_times_one() {
             large.len() as f64 / b / 1e6,
             b / a
         );
-        if b >= 16.0 * 3.0 * a.max(1e-4) {
-            println!("   TOO SLOW {unit:?}");
-        }
+        // Quadratic work would take 64 times; caches and other work on the machine cost up to 24 here.
+        assert!(b < 40.0 * a.max(1e-3), "{unit:?}");
     }
     let line = "it went on and on and nobody came to help us at all ".repeat(2_000_000);
     let start = Instant::now();

@@ -204,7 +204,7 @@ impl Rules {
         hits.sort_by_key(|hit| (hit.start, !self.rules[hit.rule].label, std::cmp::Reverse(hit.end)));
         let mut found: Vec<(Found, bool)> = Vec::new();
         let mut last = 0;
-        let mut accept = |found: &mut Vec<(Found, bool)>, last: &mut usize, piece: Found, open: bool| {
+        let accept = |found: &mut Vec<(Found, bool)>, last: &mut usize, piece: Found, open: bool| {
             if piece.start >= *last && piece.end > piece.start {
                 *last = piece.end;
                 found.push((piece, open));

@@ -211,3 +211,21 @@ fn reviews_are_story_through_and_through() {
     println!("reviews: {flagged} of {all} sentences are called no story");
     assert!(flagged * 200 <= all);
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_has_one_answer_a_sentence(text in "([A-Z]{0,3}[a-z_]{0,6}[ .!?:|»\n\"-]{0,3}(Reply|Posted by|says:|Comments|Tags:|Home|2 May 2014|#1|\\PC)?){0,40}") {
+        let segments = segment(&text);
+        let reasons = boilerplate(&text, &segments);
+        proptest::prop_assert_eq!(reasons.len(), segments.len());
+        proptest::prop_assert_eq!(reasons, boilerplate(&text, &segments));
+    }
+}
+
+#[test]
+fn names_of_reasons_go_both_ways() {
+    for (reason, name) in Boilerplate::NAMES {
+        assert_eq!(reason.as_str(), name);
+        assert_eq!(Boilerplate::from_name(name), Some(reason));
+    }
+}

@@ -29,7 +29,7 @@ pub(super) fn is_closer(c: char) -> bool {
 }
 
 fn is_emoji(c: char) -> bool {
-    matches!(c, '\u{1f000}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}' | '\u{2b50}' | '\u{2b55}' | '\u{fe0f}' | '\u{200d}' | '\u{2764}')
+    matches!(c, '\u{1f000}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}' | '\u{2b50}' | '\u{2b55}' | '\u{fe0f}' | '\u{200d}')
 }
 
 /// Calls `found` with the end of every sentence of `text[start..end]` but the last, in order.
@@ -359,7 +359,7 @@ impl<'t> Left<'t> {
         let is_list_marker = mark - sentence <= 8 && {
             let head = block[sentence..].trim_start();
             let skipped = block.len() - head.len();
-            marker(head).is_some_and(|len| skipped + len >= mark + 1 && skipped + len <= mark + 2)
+            marker(head).is_some_and(|len| skipped + len > mark && skipped + len <= mark + 2)
         };
         Left { text, word, is_list_marker }
     }
