@@ -10,6 +10,8 @@ mod lists;
 #[cfg(test)]
 mod measure;
 mod names;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use crate::events::{Event, EventGroup, Status};
@@ -119,7 +121,7 @@ fn draft(story: &Story<'_>, names: &Names, episode: &Episode) -> Draft {
 
 /// What a mention weighs against the signs of a company, and the least weight of a name that is a provider's.
 const MANY: i32 = 2;
-const NAMED: i32 = 4;
+const NAMED: i32 = 3;
 
 /// Whom an episode is about: the name that opened it, or the name in it that speaks most for a company, or the
 /// kind of company that its words speak of.
@@ -132,19 +134,32 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
         (many > 0).then(|| MANY * many.min(6) + names.all[name].strength)
     };
     let opened = episode.name.filter(|&name| weight(name).is_some());
+    let places = || episode.segments.iter().map(|&at| story.segments[at].span);
+    let kind = match episode.kind {
+        Some(kind) => Some(LISTS.kind_name(kind)),
+        None => LISTS.kind_of(story.text, places()),
+    };
     let best = opened.or_else(|| {
-        (0..names.all.len())
-            .filter_map(|name| Some((weight(name)?, std::cmp::Reverse(name))))
-            .max()
-            .filter(|(weight, _)| *weight >= NAMED)
-            .map(|(_, name)| name.0)
+        let rank = |name: usize| {
+            let weight = weight(name)?;
+            let company = names.all[name].company.map(|company| LISTS.companies[company].kind.as_str());
+            let trust = match company {
+                Some("platform") => 0,
+                // An airline in a story of a flight is whom the story is about.
+                Some(company) if kind == Some(company) => 2,
+                Some(_) => 1,
+                None => i32::from(names.all[name].company_words),
+            };
+            (trust > 0 || weight >= NAMED || kind.is_none()).then_some((
+                trust,
+                weight,
+                std::cmp::Reverse(name),
+            ))
+        };
+        (0..names.all.len()).filter_map(rank).max().map(|(_, _, name)| name.0)
     });
     if let Some(name) = best {
         return names.all[name].fullest(story.text).map(Provider::Named);
     }
-    let kind = match episode.kind {
-        Some(kind) => LISTS.kind_name(kind),
-        None => LISTS.kind_of(story.text, episode.segments.iter().map(|&at| story.segments[at].span))?,
-    };
-    Some(Provider::Kind(kind))
+    kind.map(Provider::Kind)
 }

@@ -371,13 +371,10 @@ fn keep(story: &Story<'_>, tales: Vec<Tale>, labelled: bool) -> Vec<Episode> {
     let tones: Vec<f64> = kept.iter().map(|episode| tone(story, episode)).collect();
     let contrast = tones.iter().any(|a| tones.iter().any(|b| a - b > CONTRAST));
     if !contrast && !labelled {
-        // One tale, about the one that most is told of.
-        let most = (0..kept.len()).max_by_key(|&at| (kept[at].segments.len(), std::cmp::Reverse(at)));
-        let name = most.map_or_else(|| small.iter().find_map(|episode| episode.name), |at| kept[at].name);
         let mut segments: Vec<usize> =
             kept.iter().chain(&small).flat_map(|episode| episode.segments.iter().copied()).collect();
         segments.sort_unstable();
-        return vec![Episode { segments, name, kind: None }];
+        return vec![Episode { segments, name: None, kind: None }];
     }
     if kept.is_empty() {
         kept.append(&mut small);

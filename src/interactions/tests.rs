@@ -1,0 +1,250 @@
+//! Stories of our own wording, and what a reader makes of them.
+
+use proptest::prelude::*;
+
+use crate::events::{Actor, Event, EventType, Status};
+use crate::interactions::{Draft, Story, split};
+use crate::segment::{BlockKind, Segment};
+use crate::sentiment::Sentiment;
+use crate::span::{SentenceId, Span};
+
+/// A story, one line a sentence and each a block of its own: the number of the interaction that a reader gives
+/// it (`.` for none, `x` for what is no story), `+`, `-` or `0`, an event or `_`, and the words.
+struct Told {
+    text: String,
+    segments: Vec<Segment>,
+    content: Vec<bool>,
+    sentiments: Vec<Sentiment>,
+    events: Vec<Event>,
+    wanted: Vec<usize>,
+}
+
+fn told(story: &str) -> Told {
+    let mut told = Told {
+        text: String::new(),
+        segments: vec![],
+        content: vec![],
+        sentiments: vec![],
+        events: vec![],
+        wanted: vec![],
+    };
+    for (at, line) in story.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
+        let mut parts = line.splitn(4, ' ');
+        let mut part = || parts.next().unwrap();
+        let (number, tone, event, words) = (part(), part(), part(), part());
+        let start = told.text.len();
+        told.text.push_str(words);
+        let span = Span::new(start, told.text.len());
+        told.text.push('\n');
+        told.segments.push(Segment { span, block: at as u32, kind: BlockKind::Paragraph });
+        told.content.push(number != "x");
+        told.wanted.push(number.parse().unwrap_or(0));
+        told.sentiments.push(match tone {
+            "+" => Sentiment::from_weights(0.0, 0.1, 0.9),
+            "-" => Sentiment::from_weights(0.9, 0.1, 0.0),
+            _ => Sentiment::NEUTRAL,
+        });
+        if event != "_" {
+            let kind: EventType = event.parse().unwrap();
+            let id = SentenceId::new(at as u32);
+            told.events.push(Event::new(kind, Status::Occurred, Actor::Provider, span, id, 1.0));
+        }
+    }
+    told
+}
+
+impl Told {
+    fn split(&self) -> Vec<Draft> {
+        split(Story {
+            text: &self.text,
+            segments: &self.segments,
+            content: &self.content,
+            sentiments: &self.sentiments,
+            events: &self.events,
+        })
+    }
+}
+
+/// Checks where the sentences go and who the providers are.
+#[track_caller]
+fn check(story: &str, providers: &[&str]) {
+    let told = told(story);
+    let drafts = told.split();
+    let mut found = vec![0; told.segments.len()];
+    for (at, draft) in drafts.iter().enumerate() {
+        draft.sentences.iter().for_each(|sentence| found[sentence.index()] = at + 1);
+    }
+    assert_eq!(found, told.wanted, "{story}");
+    let names: Vec<&str> =
+        drafts.iter().map(|draft| draft.provider.map_or("", |provider| provider.name(&told.text))).collect();
+    assert_eq!(names, providers);
+}
+
+#[test]
+fn employees_of_one_company_are_one_interaction() {
+    check(
+        "1 0 _ My kettle from Harrow & Finch stopped after a week.
+         1 - silence I rang and a man named Piotr took my number and nobody rang back.
+         1 - rudeness On Monday a woman called Saskia told me kettles break.
+         1 + fix Then their manager Mrs. Oduya put a new one in my hands.",
+        &["Harrow & Finch"],
+    );
+}
+
+#[test]
+fn a_comment_is_an_interaction_only_if_it_tells_a_tale() {
+    check(
+        "1 0 _ We took the sofa to Quillon Upholstery in spring.
+         1 + competence They matched a cloth from 1974.
+         1 + kept_promise It was back on the day they had named.
+         1 + loyalty I shall go there again.
+         x 0 _ 3 Comments
+         x 0 _ Petra V. says: 4 May at 10:12
+         . + _ Lovely read, thank you!
+         x 0 _ Bram says: 5 May at 07:40
+         2 - delay I waited five months for a chair of mine at Dorn Brothers.
+         2 - silence They never wrote.
+         x 0 _ lou_on_tour says:
+         . 0 _ Always ask for a date in writing.",
+        &["Quillon Upholstery", "Dorn Brothers"],
+    );
+}
+
+#[test]
+fn an_author_who_comes_back_goes_on_with_their_tale() {
+    check(
+        "x 0 _ tin_whistle - Member - Posts: 41
+         1 - service_failure My boiler from Emberline died on Sunday.
+         1 - silence I left three messages.
+         x 0 _ old_bellows - Moderator - Posts: 9,120
+         . 0 _ Bleed the radiators first.
+         x 0 _ tin_whistle - Member - Posts: 42
+         1 + fix Update: their fitter came and it runs.",
+        &["Emberline"],
+    );
+}
+
+#[test]
+fn labels_open_tales_and_names_bring_them_back() {
+    check(
+        "1 0 _ Exhibit A is PostaPronto on the corner.
+         1 - delay I stood there for an hour.
+         1 - rudeness The clerk yawned at me.
+         2 0 _ Exhibit B is Lindgren Parcels across the street.
+         2 + prompt_service I was out in four minutes.
+         2 + courtesy They even asked after my leg.
+         1 - competence PostaPronto had never even looked at the label.",
+        &["PostaPronto", "Lindgren Parcels"],
+    );
+}
+
+#[test]
+fn a_list_of_what_one_company_did_is_one_tale() {
+    check(
+        "1 0 _ Here is what the garage did for me:
+         1 + courtesy 1. They made tea.
+         1 + explanation 2. They showed me the worn part.
+         1 + fix 3. They had it running by four.
+         1 + loyalty I will be back.",
+        &["garage"],
+    );
+}
+
+#[test]
+fn numbered_tales_have_a_provider_each() {
+    check(
+        ". 0 _ A day of errands.
+         1 0 _ 1. The library.
+         1 + courtesy The man at the desk let the fine go.
+         2 0 _ 2. The post office.
+         2 - delay Fifty minutes in the queue.
+         2 - rudeness And then the shutter came down.",
+        &["library", "post office"],
+    );
+}
+
+#[test]
+fn another_provider_needs_a_tale_in_another_tone() {
+    check(
+        "1 0 _ I ordered a desk from WoodenWays in May.
+         1 - delay It took eleven weeks.
+         1 - silence WoodenWays answered no message.
+         2 0 _ Enter Marlow Carpentry, two streets away.
+         2 + prompt_service They came the same evening.
+         2 + fix By Friday I had a desk.
+         1 - broken_promise WoodenWays wrote in August that it would ship soon.",
+        &["WoodenWays", "Marlow Carpentry"],
+    );
+    check(
+        "1 0 _ I ordered a desk from WoodenWays in May.
+         1 - delay It took eleven weeks.
+         1 - service_failure The carrier, HaulFast, had dropped it.
+         1 - refusal HaulFast said to ask WoodenWays.
+         1 - refusal WoodenWays said to ask HaulFast.",
+        &["WoodenWays"],
+    );
+}
+
+#[test]
+fn another_chance_is_another_episode() {
+    check(
+        "1 0 _ Our first dinner there was slow.
+         1 - delay The soup took an hour.
+         2 0 _ In June we gave it another try.
+         2 0 _ We sat by the window.
+         2 + courtesy The waiter remembered us.",
+        &["restaurant", "restaurant"],
+    );
+}
+
+#[test]
+fn a_second_company_in_the_other_tone_is_told_apart() {
+    check(
+        "1 - service_failure This Panasonic shaver died in a week.
+         1 - silence Panasonic never answered me.
+         1 - unresolved I wrote to them four times for nothing.
+         2 + compensation Luckily Amazon took it back and paid the postage.
+         1 - churn I will not buy Panasonic again.",
+        &["Panasonic", "Amazon"],
+    );
+}
+
+#[test]
+fn lessons_belong_to_no_interaction() {
+    check(
+        "1 - delay The plumber came nine days late.
+         1 - silence He did not ring once.
+         . 0 _ What I learned:
+         . 0 _ 1. Ask for a date.
+         . 0 _ 2. Never pay first.
+         1 - churn I have found somebody else.",
+        &["plumber"],
+    );
+}
+
+#[test]
+fn nothing_told_is_no_interaction() {
+    check("x 0 _ Home | Shop | Cart", &[]);
+    let empty = told("");
+    assert!(empty.split().is_empty());
+}
+
+proptest! {
+    #[test]
+    fn every_text_has_a_split(lines in prop::collection::vec(("[.x1]", "[-+0]", "\\PC{0,60}"), 0..12)) {
+        let story: Vec<String> = lines
+            .iter()
+            .map(|(content, tone, words)| format!("{content} {tone} delay {words}."))
+            .collect();
+        let told = told(&story.join("\n"));
+        let mut seen = std::collections::HashSet::new();
+        for draft in told.split() {
+            prop_assert!(!draft.sentences.is_empty());
+            prop_assert!(draft.sentences.is_sorted());
+            for sentence in draft.sentences {
+                prop_assert!(told.content[sentence.index()]);
+                prop_assert!(seen.insert(sentence));
+            }
+        }
+    }
+}
