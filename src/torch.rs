@@ -168,9 +168,8 @@ impl TorchOptions {
 
     /// How many threads run the model at once; without it one a core, or one in all on a GPU.
     ///
-    /// They share the weights. libtorch's own threads inside an operation are switched off for them, because
-    /// that costs more than it gives for single sentences and may change the last bits; libtorch knows
-    /// that setting only for the whole process.
+    /// They share the weights. Inside an operation they use no further threads, whose number might change the
+    /// last bits; other users of libtorch in the process keep theirs.
     pub fn with_workers(mut self, workers: NonZeroUsize) -> Self {
         self.workers = Some(workers);
         self
@@ -212,6 +211,22 @@ pub enum TorchOutput {
 /// 1e-5, which moves logits of real checkpoints by less than 1e-3.
 ///
 /// It can be shared between threads and used from all of them at once.
+///
+/// ```
+/// use amends::{Encoder, TokenBatch, TorchEncoder, TorchOptions, TorchOutput};
+///
+/// let encoder = TorchEncoder::load("tests/fixtures/torch/bert", &TorchOptions::new())?;
+/// let mut batch = TokenBatch::new();
+/// batch.push(&[2, 17, 23, 3]);
+/// batch.push(&[2, 41, 3]);
+/// let mut logits = vec![0.0; batch.len() * encoder.dim()];
+/// encoder.encode(&batch, &mut logits)?;
+/// if let TorchOutput::Logits(labels) = encoder.output() {
+///     let second = labels.sentiment(&logits[encoder.dim()..]);
+///     assert!((second.negative() + second.neutral() + second.positive() - 1.0).abs() < 1e-6);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// Results are reproducible on their own terms: with [`TorchBatching::Alone`] the same sequence gives the same
 /// bits on the same machine and the same libtorch, whatever is around it. Another processor, a GPU or another

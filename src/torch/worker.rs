@@ -61,7 +61,8 @@ struct Job {
 pub(super) struct Workers {
     /// `None` only while they are being ended.
     jobs: Option<Sender<Job>>,
-    threads: Vec<JoinHandle<()>>,
+    /// Touched when they are started and ended only, so a panic elsewhere cannot leave them halfway.
+    threads: AssertUnwindSafe<Vec<JoinHandle<()>>>,
     dim: usize,
     padding: i64,
 }
@@ -74,15 +75,17 @@ impl Workers {
         tensors: Tensors,
         device: Device,
     ) -> Result<Self, LoadError> {
-        // libtorch hands this setting of one thread on to threads that have not set their own; the workers set
-        // theirs, and it is put back for everyone else.
+        // A worker's setting of one thread is its own, but libtorch also hands the latest one on to threads that
+        // have not set theirs. So it is put back for everyone else, and encoders start one after another.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let intra_op = tch::get_num_threads();
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
         let (ready, readiness) = mpsc::channel();
         let mut workers = Workers {
             jobs: Some(jobs),
-            threads: Vec::new(),
+            threads: AssertUnwindSafe(Vec::new()),
             dim: blueprint.dim(),
             padding: blueprint.padding(),
         };
