@@ -1,12 +1,13 @@
 //! DeBERTa for sentence classification: v1 (He and others, 2020), v2 and v3 (He and others, 2021).
 //!
 //! rust-bert 0.23 has these architectures too, but computes other numbers than the library that the checkpoints
-//! are from; with the small checkpoints of `tests/fixtures/torch/` the logits are off by about 1. Its v1 takes the
-//! number of heads for the number of tokens, so that all distances beyond 12 (in a model of base size) fall
-//! together. Its v2 looks the distance from content to position up without moving it to the middle of the table,
-//! so that all positions to the right fall together, and divides both position scores by the square of what they
-//! should be divided by. No weights can make up for that, so these are written on tch alone, with the same tensor
-//! names. One difference between the generations remains in [`Projections`]; the others are in the configuration.
+//! are from: with the small checkpoints of `tests/fixtures/torch/` its logits are off by up to 1.1 (v1) and 0.5
+//! (v2). Its v1 takes the number of heads for the number of tokens, so that all distances beyond 12 (in a model of
+//! base size) fall together. Its v2 looks the distance from content to position up without moving it to the middle
+//! of the table, so that all positions to one side fall together, and divides both position scores by the square
+//! of what they should be divided by. No weights can make up for that, so these are written on tch alone, with the
+//! same tensor names. One difference between the generations remains in [`Projections`]; the others are in the
+//! configuration.
 
 use serde::Deserialize;
 use tch::nn::{self, Module};

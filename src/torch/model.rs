@@ -9,11 +9,24 @@ use rust_bert::mobilebert::{MobileBertConfig, MobileBertForSequenceClassificatio
 use rust_bert::roberta::RobertaForSequenceClassification;
 use serde_json::Value;
 use tch::nn::{self, Module, VarStore};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::checkpoint::{self, Checkpoint, Tensors};
 use super::deberta::{Deberta, DebertaConfig, Generation};
 use crate::error::{LoadError, LoadErrorKind};
+
+/// `model_type` in `config.json`, of what can be run.
+const MODEL_TYPES: [&str; 9] = [
+    "bert",
+    "distilbert",
+    "roberta",
+    "xlm-roberta",
+    "albert",
+    "electra",
+    "mobilebert",
+    "deberta",
+    "deberta-v2",
+];
 
 /// What it takes to build a module: worked out once, built by every worker.
 #[derive(Debug)]
@@ -41,6 +54,10 @@ impl Blueprint {
     /// For a checkpoint with that many classes, or for the pooled first token where there are none.
     pub(super) fn new(checkpoint: &Checkpoint, classes: Option<usize>) -> Result<Self, LoadError> {
         let unsupported = |message: &str| checkpoint.wrong(LoadErrorKind::Unsupported, message);
+        if !MODEL_TYPES.contains(&checkpoint.model_type()) {
+            let (found, known) = (checkpoint.model_type(), MODEL_TYPES.join(", "));
+            return Err(unsupported(&format!("model type {found:?} is none of {known}")));
+        }
         if checkpoint.entry("position_embedding_type").is_some_and(|kind| kind != "absolute") {
             return Err(unsupported(
                 "`position_embedding_type` is not absolute, which rust-bert does not compute",
@@ -55,6 +72,15 @@ impl Blueprint {
                 checkpoint.wrong(LoadErrorKind::Format, &format!("no positive number `{name}`"))
             })
         };
+        // rust-bert panics where these do not fit.
+        let (width, heads) = match checkpoint.model_type() {
+            "distilbert" => (number("dim")?, number("n_heads")?),
+            _ => (number("hidden_size")?, number("num_attention_heads")?),
+        };
+        if width % heads != 0 {
+            let message = format!("a width of {width} does not divide into {heads} attention heads");
+            return Err(checkpoint.wrong(LoadErrorKind::Format, &message));
+        }
         let count = i64::try_from(classes.unwrap_or(0)).unwrap_or(0);
         let mut positions = number("max_position_embeddings")?;
         let mut padding = checkpoint.entry("pad_token_id").and_then(Value::as_i64).unwrap_or(0);
@@ -85,15 +111,9 @@ impl Blueprint {
                 check_deberta(checkpoint)?;
                 Architecture::Deberta(checkpoint.config(classes)?, Generation::Two, count)
             }
-            (other, _) => {
-                return Err(unsupported(&format!("model type {other:?} is none of the BERT family here")));
-            }
+            (other, _) => return Err(unsupported(&format!("model type {other:?}"))),
         };
-        let width = if checkpoint.model_type() == "distilbert" { "dim" } else { "hidden_size" };
-        let dim = match classes {
-            Some(_) => count,
-            None => number(width)?,
-        };
+        let dim = if classes.is_some() { count } else { width };
         let size = |number: i64| usize::try_from(number).unwrap_or(0);
         Ok(Blueprint {
             architecture,
@@ -154,7 +174,7 @@ impl Blueprint {
                 Model::MobileBert(MobileBertForSequenceClassification::new(&root, config).map_err(refused)?)
             }
             Architecture::Deberta(config, generation, classes) => {
-                Model::Deberta(Deberta::new(&root, config, *generation, *classes))
+                Model::Deberta(Box::new(Deberta::new(&root, config, *generation, *classes)))
             }
         };
         checkpoint::fill(&store, tensors)?;
@@ -190,7 +210,7 @@ pub(super) enum Model {
     Albert(AlbertForSequenceClassification),
     Electra(Electra),
     MobileBert(MobileBertForSequenceClassification),
-    Deberta(Deberta),
+    Deberta(Box<Deberta>),
 }
 
 impl Model {

@@ -41,6 +41,9 @@ pub(super) fn passes(lengths: &[usize], batching: TorchBatching, equal_lengths: 
     passes
 }
 
+/// The sequences of a pass, and their vectors one after another.
+type Reply = (Vec<usize>, Result<Vec<f32>, AnalyzeError>);
+
 struct Job {
     members: Vec<usize>,
     /// Token ids, each sequence padded to `length`.
@@ -50,7 +53,7 @@ struct Job {
     length: usize,
     /// Set once a pass of the same batch has failed.
     failed: Arc<AtomicBool>,
-    reply: Sender<(Vec<usize>, Result<Vec<f32>, AnalyzeError>)>,
+    reply: Sender<Reply>,
 }
 
 /// Threads with a module each, over the same weights.
@@ -58,7 +61,8 @@ struct Job {
 pub(super) struct Workers {
     /// `None` only while they are being ended.
     jobs: Option<Sender<Job>>,
-    threads: Vec<JoinHandle<()>>,
+    /// Touched when they are started and ended only, so a panic elsewhere cannot leave them halfway.
+    threads: AssertUnwindSafe<Vec<JoinHandle<()>>>,
     dim: usize,
     padding: i64,
 }
@@ -71,15 +75,17 @@ impl Workers {
         tensors: Tensors,
         device: Device,
     ) -> Result<Self, LoadError> {
-        // libtorch hands this setting of one thread on to threads that have not set their own; the workers set
-        // theirs, and it is put back for everyone else.
+        // A worker's setting of one thread is its own, but libtorch also hands the latest one on to threads that
+        // have not set theirs. So it is put back for everyone else, and encoders start one after another.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let intra_op = tch::get_num_threads();
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
         let (ready, readiness) = mpsc::channel();
         let mut workers = Workers {
             jobs: Some(jobs),
-            threads: Vec::new(),
+            threads: AssertUnwindSafe(Vec::new()),
             dim: blueprint.dim(),
             padding: blueprint.padding(),
         };
@@ -236,6 +242,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::checkpoint::Checkpoint;
     use super::*;
 
     #[test]
@@ -258,6 +265,25 @@ mod tests {
                 members.iter().for_each(|&member| seen[member] += 1);
             }
             assert!(seen.iter().all(|&times| times == 1));
+        }
+    }
+    #[test]
+    fn a_pass_that_panics_is_an_error_and_the_worker_goes_on() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torch/bert");
+        let checkpoint = Checkpoint::open(folder.as_ref()).unwrap();
+        let blueprint = Arc::new(Blueprint::new(&checkpoint, Some(3)).unwrap());
+        let tensors = checkpoint.read_tensors(Device::Cpu, Kind::Float).unwrap();
+        let workers = Workers::start(NonZeroUsize::MIN, &blueprint, tensors, Device::Cpu).unwrap();
+        let sequences: [&[u32]; 3] = [&[2, 9999, 3], &[2, 3], &[2, 5, 3]];
+        let passes = |members: &[usize]| members.iter().map(|&member| Pass(vec![member])).collect();
+        for _ in 0..3 {
+            let error = workers.run(&sequences, passes(&[0, 1, 2]), |_, _| {}).unwrap_err();
+            assert!(error.to_string().contains("index out of range"), "{error}");
+            let mut seen = Vec::new();
+            workers
+                .run(&sequences, passes(&[2, 1]), |member, vector| seen.push((member, vector.len())))
+                .unwrap();
+            assert_eq!(seen, [(2, 3), (1, 3)]);
         }
     }
 }
