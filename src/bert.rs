@@ -25,8 +25,8 @@ use rayon::prelude::*;
 use crate::bert::attention::Sequence;
 pub(crate) use crate::bert::dense::FloatDense;
 use crate::bert::kernels::{
-    Accumulator, Columns, RowScale, gelu, gelu_quick, layer_norm, quantize_gelu_row, quantize_row, tanh,
-    vectorised,
+    Accumulator, Columns, High, RowScale, gelu, gelu_quick, layer_norm, quantize_gelu_row, quantize_row,
+    raise, tanh, vectorised,
 };
 use crate::bert::linear::{Finish, Linear, ROWS, Rows};
 pub(crate) use crate::bert::weights::{
@@ -150,6 +150,8 @@ impl BertEncoder {
             self.finish_layer(workspace, layer, tokens)?;
         }
 
+        // Numbers that are not finite stay in their row of the residual stream, but attention may hide them.
+        let mut sound = finite(&workspace.x[..tokens * hidden]);
         self.project(workspace, last, tokens, hidden..3 * hidden)?;
         // From here on the rows are the first tokens. Each moves up, so none is overwritten before its turn.
         for (row, &bound) in bounds[..sequences].iter().enumerate() {
@@ -167,7 +169,8 @@ impl BertEncoder {
         }
         self.finish_layer(workspace, last, sequences)?;
         self.pooler.apply(&workspace.x[..sequences * hidden], out, tanh);
-        if out.iter().all(|value| value.is_finite()) {
+        sound &= finite(&workspace.x[..sequences * hidden]);
+        if sound {
             Ok(())
         } else {
             Err(AnalyzeError::back_end("the model's weights lead to numbers that are not finite", None))
@@ -319,11 +322,19 @@ impl BertEncoder {
             self.normalise(x, &layer.attention_norm, None);
 
             let input = self.block(x, hidden, block_bytes, quantize);
-            let op = if self.int8 { Op::GeluQuick } else { Op::Gelu };
+            let mut highs = [High::default(); ROWS];
+            let op = if self.int8 { Op::GeluQuick(&mut highs) } else { Op::Gelu };
             let mut sink = Sink { out: wide, stride: intermediate, op };
             layer.intermediate.apply(rows, &input, 0..intermediate, tiles, &mut sink)?;
 
-            let input = self.block(&wide[..rows * intermediate], intermediate, block_bytes, quantize_gelu);
+            let input = self.block(
+                &wide[..rows * intermediate],
+                intermediate,
+                block_bytes,
+                |x, columns, bytes: &mut [u8], scales: &mut [RowScale]| {
+                    quantize_gelu(x, &highs, columns, bytes, scales);
+                },
+            );
             let mut sink = Sink { out: x, stride: hidden, op: Op::Add };
             layer.output.apply(rows, &input, 0..hidden, tiles, &mut sink)?;
             self.normalise(x, &layer.output_norm, None);
@@ -352,6 +363,15 @@ impl BertEncoder {
     }
 }
 
+/// Whether all numbers are finite.
+fn finite(x: &[f32]) -> bool {
+    let greatest = vectorised(
+        #[inline(always)]
+        || x.iter().fold(0, |greatest, value| (value.to_bits() & !(1 << 31)).max(greatest)),
+    );
+    f32::from_bits(greatest).is_finite()
+}
+
 fn quantize(x: &[f32], columns: usize, bytes: &mut [u8], scales: &mut [RowScale]) {
     vectorised(
         #[inline(always)]
@@ -364,36 +384,36 @@ fn quantize(x: &[f32], columns: usize, bytes: &mut [u8], scales: &mut [RowScale]
     );
 }
 
-fn quantize_gelu(x: &[f32], columns: usize, bytes: &mut [u8], scales: &mut [RowScale]) {
+fn quantize_gelu(x: &[f32], highs: &[High], columns: usize, bytes: &mut [u8], scales: &mut [RowScale]) {
     vectorised(
         #[inline(always)]
         || {
             let rows = x.chunks_exact(columns).zip(bytes.chunks_exact_mut(columns));
-            for ((x, bytes), scale) in rows.zip(scales) {
-                *scale = quantize_gelu_row(x, bytes);
+            for (((x, bytes), scale), high) in rows.zip(scales).zip(highs) {
+                *scale = quantize_gelu_row(x, *high, bytes);
             }
         },
     );
 }
 
 /// What becomes of a dense layer's results.
-#[derive(Clone, Copy, Debug)]
-enum Op {
+#[derive(Debug)]
+enum Op<'a> {
     /// They replace what is there.
     Store,
     /// They are added to it.
     Add,
     /// Their GELU replaces it.
     Gelu,
-    /// The same, as exact as int8 needs.
-    GeluQuick,
+    /// The same, as exact as int8 needs; the greatest number of each row is kept.
+    GeluQuick(&'a mut [High]),
 }
 
 /// Rows that results go to, `stride` apart.
 struct Sink<'a> {
     out: &'a mut [f32],
     stride: usize,
-    op: Op,
+    op: Op<'a>,
 }
 
 impl Finish for Sink<'_> {
@@ -443,7 +463,7 @@ impl Finish for Sink<'_> {
                     )
                 },
             ),
-            Op::GeluQuick => vectorised(
+            Op::GeluQuick(highs) => vectorised(
                 #[inline(always)]
                 || {
                     finish_rows(
@@ -454,7 +474,10 @@ impl Finish for Sink<'_> {
                         columns,
                         #[inline(always)]
                         |value, _| gelu_quick(value),
-                    )
+                    );
+                    for (out, high) in out.chunks(stride).zip(highs.iter_mut()).take(scales.len()) {
+                        raise(high, &out[..columns.bias.len()]);
+                    }
                 },
             ),
         }

@@ -95,14 +95,27 @@ pub(super) fn attend<const HEAD: usize>(
 /// Keys `[tokens, HEAD]` to `[HEAD, padded]`; the padding is zero.
 #[inline(always)]
 fn transpose<const HEAD: usize>(keys: &[f32], stride: usize, tokens: usize, padded: usize, out: &mut [f32]) {
-    for token in 0..tokens {
-        let key = &keys[token * stride..][..HEAD];
-        for d in 0..HEAD {
-            out[d * padded + token] = key[d];
+    const SIDE: usize = 4;
+    let whole = tokens - tokens % SIDE;
+    for token in (0..whole).step_by(SIDE) {
+        let rows: [&[[f32; SIDE]]; SIDE] =
+            std::array::from_fn(|r| keys[(token + r) * stride..][..HEAD].as_chunks().0);
+        for d in 0..HEAD / SIDE {
+            let square: [[f32; SIDE]; SIDE] = std::array::from_fn(|r| rows[r][d]);
+            for c in 0..SIDE {
+                let column: [f32; SIDE] = std::array::from_fn(|r| square[r][c]);
+                out[(d * SIDE + c) * padded + token..][..SIDE].copy_from_slice(&column);
+            }
         }
     }
     for d in 0..HEAD {
-        out[d * padded + tokens..(d + 1) * padded].fill(0.0);
+        let row = &mut out[d * padded..][..padded];
+        for token in whole..tokens {
+            row[token] = keys[token * stride + d];
+        }
+        for value in &mut row[tokens..] {
+            *value = 0.0;
+        }
     }
 }
 
@@ -138,9 +151,7 @@ fn attend_rows<const HEAD: usize, const R: usize>(
     let mut inverse = [0.0; R];
     for r in 0..R {
         let scores = &mut scores[r * padded..][..padded];
-        // The padding must not count, whatever the other scores are.
-        scores[tokens..].fill(f32::NEG_INFINITY);
-        inverse[r] = softmax(scores, scale);
+        inverse[r] = softmax(scores, tokens, scale);
     }
     let sums = product::<R, HEAD>(scores, padded, values, key_stride, tokens);
     for r in 0..R {

@@ -10,9 +10,7 @@ const ROWS: usize = 4;
 pub(crate) struct FloatDense {
     inputs: usize,
     outputs: usize,
-    /// Outputs rounded up to a multiple of [`COLUMNS`].
-    padded: usize,
-    /// `[inputs, padded]`.
+    /// For each [`COLUMNS`] outputs (the last ones padded with zeros) a panel `[inputs, COLUMNS]`.
     weight: Vec<f32>,
     bias: Vec<f32>,
 }
@@ -23,14 +21,15 @@ impl FloatDense {
         let outputs = bias.len();
         let inputs = weight.len() / outputs.max(1);
         let padded = outputs.next_multiple_of(COLUMNS);
-        let mut transposed = vec![0.0; inputs * padded];
+        let mut panels = vec![0.0; inputs * padded];
         for (output, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
+            let panel = &mut panels[output / COLUMNS * COLUMNS * inputs..];
             for (input, value) in row.iter().enumerate() {
-                transposed[input * padded + output] = *value;
+                panel[input * COLUMNS + output % COLUMNS] = *value;
             }
         }
         bias.resize(padded, 0.0);
-        FloatDense { inputs, outputs, padded, weight: transposed, bias }
+        FloatDense { inputs, outputs, weight: panels, bias }
     }
 
     pub(crate) fn inputs(&self) -> usize {
@@ -52,32 +51,41 @@ impl FloatDense {
 
     #[inline(always)]
     fn apply_plain(&self, x: &[f32], out: &mut [f32], activation: impl Fn(f32) -> f32) {
-        let mut inputs = x.chunks(ROWS * self.inputs);
-        for out in out.chunks_mut(ROWS * self.outputs) {
-            let Some(x) = inputs.next() else { return };
-            if x.len() == ROWS * self.inputs {
-                self.apply_rows::<ROWS>(x, out, &activation);
-            } else {
-                for (x, out) in x.chunks_exact(self.inputs).zip(out.chunks_exact_mut(self.outputs)) {
-                    self.apply_rows::<1>(x, out, &activation);
+        let panels = self.weight.chunks_exact(self.inputs * COLUMNS).zip(self.bias.as_chunks::<COLUMNS>().0);
+        for (index, (panel, bias)) in panels.enumerate() {
+            let first = index * COLUMNS;
+            let mut inputs = x.chunks(ROWS * self.inputs);
+            for out in out.chunks_mut(ROWS * self.outputs) {
+                let Some(x) = inputs.next() else { break };
+                if x.len() == ROWS * self.inputs {
+                    self.apply_rows::<ROWS>(x, panel, bias, first, out, &activation);
+                } else {
+                    for (x, out) in x.chunks_exact(self.inputs).zip(out.chunks_exact_mut(self.outputs)) {
+                        self.apply_rows::<1>(x, panel, bias, first, out, &activation);
+                    }
                 }
             }
         }
     }
 
     #[inline(always)]
-    fn apply_rows<const R: usize>(&self, x: &[f32], out: &mut [f32], activation: impl Fn(f32) -> f32) {
-        for column in (0..self.padded).step_by(COLUMNS) {
-            let sums =
-                product::<R, COLUMNS>(x, self.inputs, &self.weight[column..], self.padded, self.inputs);
-            for (out, mut sums) in out.chunks_exact_mut(self.outputs).zip(sums) {
-                for (sum, bias) in sums.iter_mut().zip(&self.bias[column..]) {
-                    *sum = activation(*sum + bias);
-                }
-                let out = &mut out[column..];
-                let width = out.len().min(COLUMNS);
-                out[..width].copy_from_slice(&sums[..width]);
+    fn apply_rows<const R: usize>(
+        &self,
+        x: &[f32],
+        panel: &[f32],
+        bias: &[f32; COLUMNS],
+        first: usize,
+        out: &mut [f32],
+        activation: impl Fn(f32) -> f32,
+    ) {
+        let sums = product::<R, COLUMNS>(x, self.inputs, panel, COLUMNS, self.inputs);
+        for (out, mut sums) in out.chunks_exact_mut(self.outputs).zip(sums) {
+            for (sum, bias) in sums.iter_mut().zip(bias) {
+                *sum = activation(*sum + bias);
             }
+            let out = &mut out[first..];
+            let width = out.len().min(COLUMNS);
+            out[..width].copy_from_slice(&sums[..width]);
         }
     }
 }

@@ -40,6 +40,11 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
 }
 
 #[inline(always)]
+fn add(a: f32, b: f32) -> f32 {
+    a + b
+}
+
+#[inline(always)]
 fn max(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
@@ -51,8 +56,8 @@ fn min(a: f32, b: f32) -> f32 {
 
 /// Folds the lanes in a fixed tree.
 #[inline(always)]
-fn fold(mut lanes: [f32; LANES], op: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut width = LANES / 2;
+fn fold<const N: usize>(mut lanes: [f32; N], op: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut width = N / 2;
     while width > 0 {
         for i in 0..width {
             lanes[i] = op(lanes[i], lanes[i + width]);
@@ -62,18 +67,21 @@ fn fold(mut lanes: [f32; LANES], op: impl Fn(f32, f32) -> f32) -> f32 {
     lanes[0]
 }
 
-/// Reduces a slice in [`LANES`] lanes: element `i` goes to lane `i % LANES`.
+/// Reduces a slice of a multiple of `N` numbers in `N` lanes: element `i` goes to lane `i % N`.
 #[inline(always)]
-fn reduce(x: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [start; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
+fn reduce<const N: usize>(
+    x: &[f32],
+    start: f32,
+    step: impl Fn(f32, f32) -> f32,
+    join: impl Fn(f32, f32) -> f32,
+) -> f32 {
+    let mut lanes = [start; N];
+    let (chunks, rest) = x.as_chunks::<N>();
+    debug_assert!(rest.is_empty(), "{} numbers in {N} lanes", x.len());
     for chunk in chunks {
         for (lane, &value) in lanes.iter_mut().zip(chunk) {
             *lane = step(*lane, value);
         }
-    }
-    for (lane, &value) in lanes.iter_mut().zip(rest) {
-        *lane = step(*lane, value);
     }
     fold(lanes, join)
 }
@@ -218,29 +226,44 @@ fn quantize_range(x: &[f32], low: f32, high: f32, out: &mut [u8]) -> RowScale {
 /// Quantizes a row to bytes over its own range.
 #[inline(always)]
 pub(crate) fn quantize_row(x: &[f32], out: &mut [u8]) -> RowScale {
-    let low = reduce(x, 0.0, min, min);
-    let high = reduce(x, 0.0, max, max);
+    let low = reduce::<LANES>(x, 0.0, min, min);
+    let high = reduce::<LANES>(x, 0.0, max, max);
     quantize_range(x, low, high, out)
 }
 
-/// Quantizes a row of GELU's results, whose least value is known.
+/// Lanes in which the greatest number of a row is found while the row is being made.
+pub(crate) type High = [f32; 16];
+
+/// Takes numbers into the greatest of their row.
 #[inline(always)]
-pub(crate) fn quantize_gelu_row(x: &[f32], out: &mut [u8]) -> RowScale {
-    let high = reduce(x, 0.0, max, max);
-    quantize_range(x, GELU_MIN, high, out)
+pub(crate) fn raise(high: &mut High, x: &[f32]) {
+    let mut lanes = *high;
+    for chunk in x.as_chunks().0 {
+        let chunk: &High = chunk;
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = max(*lane, value);
+        }
+    }
+    *high = lanes;
+}
+
+/// Quantizes a row of GELU's results, whose least value is known, and whose greatest is in `high`.
+#[inline(always)]
+pub(crate) fn quantize_gelu_row(x: &[f32], high: High, out: &mut [u8]) -> RowScale {
+    quantize_range(x, GELU_MIN, fold(high, max), out)
 }
 
 /// Layer normalisation of one row in place.
 #[inline(always)]
 pub(crate) fn layer_norm(x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) {
     let count = x.len() as f32;
-    let mean = reduce(x, 0.0, |a, b| a + b, |a, b| a + b) / count;
-    let squares = reduce(
+    let mean = reduce::<LANES>(x, 0.0, add, add) / count;
+    let squares = reduce::<LANES>(
         x,
         0.0,
         #[inline(always)]
         |a, b| (b - mean).mul_add(b - mean, a),
-        |a, b| a + b,
+        add,
     );
     let inverse = 1.0 / (squares / count + epsilon).sqrt();
     for ((x, &gamma), &beta) in x.iter_mut().zip(gamma).zip(beta) {
@@ -261,24 +284,162 @@ pub(crate) fn product<const R: usize, const C: usize>(
 ) -> [[f32; C]; R] {
     let rows: [&[f32]; R] = std::array::from_fn(|r| &a[r * a_stride..][..depth]);
     let mut sums = [[0.0; C]; R];
-    for k in 0..depth {
-        let b = &b[k * b_stride..][..C];
+    for (k, b) in b.chunks(b_stride).take(depth).enumerate() {
+        let Some(b) = b.first_chunk::<C>() else { return sums };
+        // A copy, so that it is loaded once and not again for each row.
+        let b = *b;
+        let a: [f32; R] = std::array::from_fn(|r| rows[r][k]);
         for r in 0..R {
-            let a = rows[r][k];
             for c in 0..C {
-                sums[r][c] = a.mul_add(b[c], sums[r][c]);
+                sums[r][c] = a[r].mul_add(b[c], sums[r][c]);
             }
         }
     }
     sums
 }
 
-/// Softmax without the division, in place, of `scale * scores`; returns 1 / sum.
+/// Softmax without the division, in place, of `scale` times the first `count` scores; returns 1 / sum.
+///
+/// `scores` is `count` rounded up to a multiple of 16. What stands beyond `count` becomes 0.
 #[inline(always)]
-pub(crate) fn softmax(scores: &mut [f32], scale: f32) -> f32 {
-    let shift = -scale * reduce(scores, f32::MIN, max, max);
-    for score in scores.iter_mut() {
-        *score = exp(score.mul_add(scale, shift));
+pub(crate) fn softmax(scores: &mut [f32], count: usize, scale: f32) -> f32 {
+    const N: usize = 16;
+    if let Some(last) = scores.last_chunk_mut::<N>() {
+        let used = (count + N - 1) % N;
+        for (i, score) in last.iter_mut().enumerate() {
+            *score = if i <= used { *score } else { f32::NEG_INFINITY };
+        }
     }
-    1.0 / reduce(scores, 0.0, |a, b| a + b, |a, b| a + b)
+    let shift = -scale * reduce::<N>(scores, f32::MIN, max, max);
+    let mut sums = [0.0; N];
+    for chunk in scores.as_chunks_mut::<N>().0 {
+        for (sum, score) in sums.iter_mut().zip(chunk) {
+            *score = exp(score.mul_add(scale, shift));
+            *sum += *score;
+        }
+    }
+    1.0 / fold(sums, add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers between −`size` and `size`, always the same.
+    fn numbers(count: usize, size: f32, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..count).map(|_| next() * size).collect()
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    /// ∫ of the normal density by Simpson's rule in f64: slow, and independent of what is tested.
+    fn exact_gelu(x: f32) -> f64 {
+        let x = f64::from(x);
+        let density = |z: f64| (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let steps = 2000;
+        let step = x / f64::from(steps);
+        let inner: f64 =
+            (1..steps).map(|i| density(f64::from(i) * step) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
+        x * (0.5 + step / 3.0 * (density(0.0) + inner + density(x)))
+    }
+
+    #[test]
+    fn functions_are_close_to_the_exact_ones() {
+        for i in -1000..=1000 {
+            let x = i as f32 * 0.01;
+            let wide = f64::from(x);
+            assert!((f64::from(exp(x)) / wide.exp() - 1.0).abs() < 3e-7, "exp {x}");
+            assert!((f64::from(tanh(x)) - wide.tanh()).abs() < 3e-7, "tanh {x}");
+            let exact = exact_gelu(x);
+            assert!((f64::from(gelu(x)) - exact).abs() < 1e-6, "gelu {x}");
+            assert!((f64::from(gelu_quick(x)) - exact).abs() < 2e-4, "gelu_quick {x}");
+            assert!(gelu_quick(x) > GELU_MIN, "gelu_quick {x}");
+        }
+        assert_eq!((exp(-200.0), exp(f32::NEG_INFINITY), exp(0.0)), (0.0, 0.0, 1.0));
+        assert_eq!((tanh(50.0), tanh(-50.0)), (1.0, -1.0));
+        assert!(exp(1000.0).is_finite());
+    }
+
+    #[test]
+    fn quantization_keeps_zero_and_stays_within_a_step() {
+        let rows = [
+            numbers(384, 3.0, 1),
+            numbers(384, 1e-6, 2),
+            numbers(384, 1e6, 3),
+            vec![0.0; 384],
+            vec![2.5; 384],
+        ];
+        for x in rows {
+            let mut bytes = vec![0; x.len()];
+            let RowScale { scale, zero } = quantize_row(&x, &mut bytes);
+            assert!((0.0..=255.0).contains(&zero) && zero.fract() == 0.0, "{zero}");
+            for (x, byte) in x.iter().zip(bytes) {
+                assert!(
+                    (scale * (f32::from(byte) - zero) - x).abs() <= 0.501 * scale,
+                    "{x} {byte} {scale} {zero}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        for seed in 0..20 {
+            let x = numbers(384, 4.0, seed);
+            let (gamma, beta) = (numbers(384, 1.0, seed + 50), numbers(384, 1.0, seed + 60));
+
+            let (mut plain, mut simd) = (x.clone(), x.clone());
+            layer_norm(&mut plain, &gamma, &beta, 1e-12);
+            vectorised(
+                #[inline(always)]
+                || layer_norm(&mut simd, &gamma, &beta, 1e-12),
+            );
+            assert_eq!(bits(&plain), bits(&simd), "layer_norm");
+
+            let (mut plain, mut simd) = (vec![0; 384], vec![0; 384]);
+            let plain_scale = quantize_row(&x, &mut plain);
+            let simd_scale = vectorised(
+                #[inline(always)]
+                || quantize_row(&x, &mut simd),
+            );
+            assert_eq!((plain, plain_scale), (simd, simd_scale), "quantize_row");
+
+            let (mut plain, mut simd) = (x[..48].to_vec(), x[..48].to_vec());
+            let plain_inverse = softmax(&mut plain, 37, 0.3);
+            let simd_inverse = vectorised(
+                #[inline(always)]
+                || softmax(&mut simd, 37, 0.3),
+            );
+            assert_eq!(bits(&plain), bits(&simd), "softmax");
+            assert_eq!(plain_inverse.to_bits(), simd_inverse.to_bits(), "softmax");
+            assert!(plain[37..].iter().all(|&score| score == 0.0));
+
+            let plain = product::<4, 32>(&x, 37, &gamma, 40, 9);
+            let simd = vectorised(
+                #[inline(always)]
+                || product::<4, 32>(&x, 37, &gamma, 40, 9),
+            );
+            assert_eq!(plain.map(|row| bits(&row)), simd.map(|row| bits(&row)), "product");
+
+            let acc: Vec<i32> = x.iter().map(|x| (x * 1e5) as i32).collect();
+            let columns = Columns { scale: &gamma, sums: &beta, bias: &x };
+            let row = RowScale { scale: 0.013, zero: 117.0 };
+            for activation in [gelu, gelu_quick, tanh, exp] {
+                let (mut plain, mut simd) = (x.clone(), x.clone());
+                i32::finish_row(&acc, row, columns, &mut plain, |value, old| activation(value) + old);
+                vectorised(
+                    #[inline(always)]
+                    || i32::finish_row(&acc, row, columns, &mut simd, |value, old| activation(value) + old),
+                );
+                assert_eq!(bits(&plain), bits(&simd), "finish_row");
+            }
+        }
+    }
 }

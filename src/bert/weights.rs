@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use rayon::prelude::*;
+
+use crate::bert::kernels::vectorised;
+
 /// What the numbers of a matrix are.
 #[derive(Clone, Debug)]
 enum Data<'a> {
@@ -104,43 +108,72 @@ impl<'a> Matrix<'a> {
     /// The matrix with i8 numbers of at most ±`limit` and a scale for each row; unchanged where it has them.
     pub(crate) fn quantized(self, limit: i8) -> Matrix<'a> {
         let Data::Float(data) = &self.data else { return self };
-        let mut bytes = Vec::with_capacity(data.len());
-        let mut scales = Vec::with_capacity(self.rows);
-        for row in data.chunks_exact(self.columns.max(1)) {
-            let scale = best_scale(row, f32::from(limit));
-            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-            bytes.extend(row.iter().map(|&value| round(value, inverse, f32::from(limit)) as i8 as u8));
-            scales.push(scale);
-        }
-        scales.resize(self.rows, 0.0);
+        let limit = f32::from(limit);
+        let mut bytes = vec![0; data.len()];
+        let mut scales = vec![0.0; self.rows];
+        let columns = self.columns.max(1);
+        let rows = data.par_chunks_exact(columns).zip(bytes.par_chunks_exact_mut(columns)).zip(&mut scales);
+        rows.with_min_len(64).for_each(|((row, bytes), scale)| {
+            *scale = vectorised(
+                #[inline(always)]
+                || best_scale(row, limit),
+            );
+            let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
+            for (byte, &value) in bytes.iter_mut().zip(row) {
+                *byte = round(value, inverse, limit) as i8 as u8;
+            }
+        });
         Matrix { rows: self.rows, columns: self.columns, data: Data::Int8(bytes.into(), scales) }
     }
 }
 
+/// To the nearest whole number of scales, within the limit.
+#[inline(always)]
 fn round(value: f32, inverse: f32, limit: f32) -> f32 {
-    (value * inverse).round_ties_even().clamp(-limit, limit)
+    // Whole numbers are all that f32 holds from here on.
+    const WHOLE: f32 = 12_582_912.0;
+    ((value * inverse).clamp(-limit, limit) + WHOLE) - WHOLE
 }
 
 /// The scale with the least square error among that of the greatest number and 40 smaller ones, which clip.
+#[inline(always)]
 fn best_scale(row: &[f32], limit: f32) -> f32 {
     let greatest = row.iter().fold(0.0f32, |max, value| max.max(value.abs()));
-    if greatest == 0.0 {
+    let full = greatest / limit;
+    // Numbers too small to be told from zero have no scale.
+    if !full.is_normal() {
         return 0.0;
     }
-    let error = |scale: f32| -> f64 {
-        let inverse = 1.0 / scale;
-        row.iter().map(|&value| f64::from(value - round(value, inverse, limit) * scale).powi(2)).sum()
-    };
-    let full = greatest / limit;
-    let mut best = (error(full), full);
-    for step in 1..=40 {
+    let mut best = (f64::INFINITY, full);
+    for step in 0..=40 {
         let scale = full * (1.0 - 0.01 * step as f32);
-        let found = error(scale);
+        let found = square_error(row, scale, limit);
         if found < best.0 {
             best = (found, scale);
         }
     }
     best.1
+}
+
+/// Of a row that is quantized, in fixed order.
+#[inline(always)]
+fn square_error(row: &[f32], scale: f32, limit: f32) -> f64 {
+    let inverse = 1.0 / scale;
+    let mut lanes = [0.0; 16];
+    let error = |value: f32| {
+        let difference = f64::from(value - round(value, inverse, limit) * scale);
+        difference * difference
+    };
+    let (chunks, rest) = row.as_chunks::<16>();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane += error(value);
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane += error(value);
+    }
+    lanes.iter().sum()
 }
 
 /// Gain and offset of a layer normalisation.
@@ -192,4 +225,33 @@ pub(crate) struct BertDims {
     pub(crate) heads: usize,
     pub(crate) intermediate: usize,
     pub(crate) norm_epsilon: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantized_rows_keep_within_the_limit_and_clip_little() {
+        let data: Vec<f32> = (0..5 * 37).map(|i| ((i * 7919) % 1000) as f32 * 0.001 - 0.4).collect();
+        let matrix = Matrix::from_f32(5, 37, data.clone()).quantized(64);
+        let (bytes, scales) = matrix.int8().unwrap();
+        assert!(bytes.iter().all(|&byte| (byte as i8).unsigned_abs() <= 64));
+        let square = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>();
+        let error = square(&mut data.iter().zip(&*matrix.to_f32()).map(|(a, b)| a - b));
+        assert!(error < 1e-4 * square(&mut data.iter().copied()), "{error}");
+        assert!(scales.iter().all(|&scale| scale > 0.6 / 64.0 * 0.5));
+    }
+
+    #[test]
+    fn rows_of_zeros_and_extremes() {
+        let mut data = vec![0.0; 3 * 20];
+        data[20] = f32::MAX;
+        data[40] = f32::MIN_POSITIVE / 8.0;
+        let matrix = Matrix::from_f32(3, 20, data).quantized(127);
+        let (bytes, scales) = matrix.int8().unwrap();
+        assert_eq!((scales[0], bytes[20], scales[2]), (0.0, 127, 0.0));
+        assert!(matrix.to_f32().iter().all(|value| value.is_finite()));
+        assert!(Matrix::from_f32(0, 4, Vec::new()).quantized(64).to_f32().is_empty());
+    }
 }
