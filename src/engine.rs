@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::encoder::{Encoder, TokenBatch};
 use crate::error::{AnalyzeError, LoadError, LoadErrorKind};
-use crate::heads::{Heads, SentenceScores};
+use crate::heads::{EventProbs, Heads, SentenceScores};
 use crate::model::Model;
 use crate::tokenize::Tokenizer;
 
@@ -152,6 +152,19 @@ impl Engine {
     /// The heads.
     pub fn heads(&self) -> &Heads {
         &self.heads
+    }
+
+    /// P(type, status) of the sentences of one story; `None` where the model has no event head. For fitting
+    /// what stands on the model; stories are analysed by an [`Analyzer`](crate::Analyzer).
+    ///
+    /// # Errors
+    ///
+    /// Where a back end of the caller's own choice fails.
+    pub fn event_probs(&self, sentences: &[&str]) -> Result<Vec<Option<EventProbs>>, AnalyzeError> {
+        let windows: Vec<Windows> =
+            sentences.iter().map(|sentence| self.windows(sentence)).collect::<Result<_, _>>()?;
+        let scores = self.score(&windows.iter().collect::<Vec<_>>())?;
+        Ok(scores.into_iter().map(|scores| scores.events).collect())
     }
 
     /// Cuts a sentence into the windows that the encoder takes.

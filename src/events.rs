@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::span::{InteractionId, SentenceId, Span};
 
 pub use extract::{Extractor, RuleHit};
-pub use merge::MergeConfig;
+pub use merge::{MergeConfig, MergeNumbers};
 pub use rules::{RuleFailure, RuleSet};
 
 /// What kind of service event it is.

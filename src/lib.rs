@@ -35,8 +35,8 @@ pub use encoder::{Encoder, TokenBatch};
 pub use engine::Engine;
 pub use error::{AnalyzeError, AnalyzeErrorKind, LoadError, LoadErrorKind};
 pub use events::{
-    Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, Extractor, MergeConfig, RuleCode,
-    RuleFailure, RuleHit, RuleSet, Status, UnknownName,
+    Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, Extractor, MergeConfig, MergeNumbers,
+    RuleCode, RuleFailure, RuleHit, RuleSet, Status, UnknownName,
 };
 pub use heads::{EventProbs, Heads};
 pub use interactions::Provider;

@@ -1,10 +1,22 @@
 //! The decision rule that merges rules and model.
 //!
-//! For every sentence and type one number is made: the log-odds that the event is there. The model gives
-//! `slope * logit(p)` with p the larger of P(occurred) and P(absent), and every rule that fires gives its weight
-//! of evidence; of several rules of one type the strongest counts in full and the others by a fifth, since they
-//! look at the same words. The sum is calibrated, so one threshold serves all types: for a micro-averaged F1 the
-//! best threshold is the same for every type, half of the F1 that is reached.
+//! For every sentence and type one number is made: the log-odds that the event is there,
+//!
+//! ```text
+//! odds = offset + model_slope * logit(max(P(occurred), P(absent))) + rule_slope * evidence
+//! ```
+//!
+//! where the evidence of a rule is how much its firing raised the log-odds of its type on the labelled reviews;
+//! of several rules of one type the strongest counts in full and the others by a fifth, since they look at the
+//! same words. Offset and slopes make the odds calibrated, so one threshold serves all types: for a
+//! micro-averaged F1 the best threshold on a calibrated probability is the same for every type.
+//!
+//! # Why this way
+//!
+//! A logistic regression per type on the model's log-odds and all its rules did worse on dev, with noise put on
+//! the model's log-odds as well as without: the model has seen the reviews that the regression would be fitted
+//! on and looks better there than it is. So what is counted on train (rules) does not look at the model, and
+//! what weighs model against rules are three numbers, chosen on dev. Offsets per type did not help either.
 //!
 //! The numbers are in `data/events/merge.toml`; `examples/fit_events.rs` makes that file and says how.
 
@@ -15,35 +27,39 @@ use serde::{Deserialize, Serialize};
 use crate::error::{LoadError, LoadErrorKind};
 use crate::events::rules::{Hit, Rule};
 use crate::events::{EVENT_TYPES, EventType, Status};
+use crate::math;
 
 const BUILT_IN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/events/merge.toml"));
 
 /// How the model's probabilities and the rules' hits become events.
 #[derive(Clone, Debug)]
 pub struct MergeConfig {
-    file: File,
-    bias: [f32; EVENT_TYPES],
-    alone: [f32; EVENT_TYPES],
+    file: MergeNumbers,
+    prior: [f64; EVENT_TYPES],
 }
 
-/// The file, as it is written.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// The numbers of a [`MergeConfig`], as its file holds them.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+#[non_exhaustive]
+pub struct MergeNumbers {
+    /// With a model: log-odds where model and rules say nothing.
+    pub offset: f64,
     /// With a model: weight of its log-odds.
-    model_slope: f32,
+    pub model_slope: f64,
     /// With a model: weight of the rules' evidence.
-    rule_slope: f32,
-    /// Least confidence of an event, with a model.
-    threshold: f32,
-    /// Least confidence of an event, without a model.
-    threshold_alone: f32,
-    /// Log-odds that are added for each type, with a model.
-    bias: HashMap<String, f32>,
-    /// Log-odds of each type before anything is known, without a model.
-    prior: HashMap<String, f32>,
-    /// Weight of evidence of each rule: log-odds given the rule, less those of its type.
-    rules: HashMap<String, f32>,
+    pub rule_slope: f64,
+    /// With a model: least confidence of an event.
+    pub threshold: f64,
+    /// Without a model: least confidence of an event.
+    pub threshold_alone: f64,
+    /// Least confidence of an unreal event.
+    pub threshold_unreal: f64,
+    /// Without a model: log-odds of each type before anything is known.
+    pub prior: HashMap<String, f64>,
+    /// For each rule its evidence (in log-odds) that the event occurred and that it is absent, and the share of
+    /// its unreal hits that are right.
+    pub rules: HashMap<String, [f64; 3]>,
 }
 
 /// A rule that fired.
@@ -65,9 +81,11 @@ pub(crate) struct Decision<'a> {
 }
 
 /// Of several rules of a type, all but the strongest count by this.
-const REPEAT: f32 = 0.2;
+const REPEAT: f64 = 0.2;
 /// From here on the model is named as evidence beside a rule.
 const MODEL_SAYS: f32 = 0.2;
+/// Log-odds of a type before anything is known, where the file says nothing of it.
+const PRIOR: f64 = -4.0;
 
 impl MergeConfig {
     /// The decision rule that was fitted for the embedded model.
@@ -85,36 +103,55 @@ impl MergeConfig {
     ///
     /// [`LoadErrorKind::Format`] where `text` is not one.
     pub fn from_toml(text: &str) -> Result<Self, LoadError> {
-        let file: File = toml::from_str(text).map_err(|error| {
+        let numbers = toml::from_str(text).map_err(|error| {
             LoadError::new(LoadErrorKind::Format, error.message().to_owned()).with_source(error)
         })?;
-        let of = |map: &HashMap<String, f32>, default: f32| {
-            std::array::from_fn(|at| map.get(EventType::ALL[at].as_str()).copied().unwrap_or(default))
-        };
-        Ok(MergeConfig { bias: of(&file.bias, 0.0), alone: of(&file.prior, -4.0), file })
+        Ok(MergeConfig::new(numbers))
     }
 
-    fn weight(&self, rule: &Rule) -> f32 {
-        match self.file.rules.get(rule.code.as_str()) {
-            Some(weight) => *weight,
-            // A rule of a user's: its confidence stands for log-odds, less those of a type in general.
-            None => logit(rule.confidence) + 4.0,
-        }
+    /// The decision rule with these numbers.
+    pub fn new(numbers: MergeNumbers) -> Self {
+        let prior = std::array::from_fn(|at| {
+            numbers.prior.get(EventType::ALL[at].as_str()).copied().unwrap_or(PRIOR)
+        });
+        MergeConfig { file: numbers, prior }
     }
 
-    /// The evidence of the rules that fired: the strongest in full, the others in part.
-    fn evidence(&self, votes: &[Vote<'_>]) -> f32 {
-        let mut weights: Vec<(usize, f32)> = Vec::new();
-        for vote in votes {
-            if !weights.iter().any(|known| known.0 == vote.hit.rule) {
-                weights.push((vote.hit.rule, self.weight(vote.rule)));
+    /// Its numbers.
+    pub fn numbers(&self) -> &MergeNumbers {
+        &self.file
+    }
+
+    fn weights(&self, rule: &Rule) -> [f64; 3] {
+        self.file.rules.get(rule.code.as_str()).copied().unwrap_or_else(|| {
+            // A rule of a user's: its own confidence stands for what would be counted.
+            let confidence = f64::from(rule.confidence);
+            let evidence = logit(confidence) - PRIOR;
+            [evidence, evidence, confidence]
+        })
+    }
+
+    /// The evidence of the rules that fired with a status other than unreal, and the strongest of them.
+    fn evidence<'a>(&self, votes: &[Vote<'a>]) -> (f64, Option<Vote<'a>>) {
+        let mut best: Option<(f64, Vote<'a>)> = None;
+        let mut sum = 0.0;
+        let mut seen: Vec<(usize, Status)> = Vec::new();
+        for vote in votes.iter().filter(|vote| vote.hit.status != Status::Unreal) {
+            let key = (vote.hit.rule, vote.hit.status);
+            if seen.contains(&key) {
+                continue;
+            }
+            seen.push(key);
+            let weight = self.weights(vote.rule)[vote.hit.status as usize];
+            sum += weight;
+            if best.is_none_or(|(known, _)| weight > known) {
+                best = Some((weight, *vote));
             }
         }
-        let strongest = weights.iter().map(|known| known.1).fold(f32::NEG_INFINITY, f32::max);
-        if weights.is_empty() {
-            return 0.0;
+        match best {
+            Some((strongest, vote)) => (strongest + REPEAT * (sum - strongest), Some(vote)),
+            None => (0.0, None),
         }
-        strongest + REPEAT * (weights.iter().map(|known| known.1).sum::<f32>() - strongest)
     }
 
     /// Whether the event of type `number` is in the sentence, and how.
@@ -125,50 +162,47 @@ impl MergeConfig {
         votes: impl Iterator<Item = Vote<'a>>,
     ) -> Option<Decision<'a>> {
         let votes: Vec<Vote<'a>> = votes.collect();
-        let real: Vec<Vote<'a>> =
-            votes.iter().copied().filter(|vote| vote.hit.status != Status::Unreal).collect();
-        let strongest = |votes: &[Vote<'a>]| -> Option<Vote<'a>> {
-            votes.iter().copied().reduce(|a, b| if self.weight(b.rule) > self.weight(a.rule) { b } else { a })
-        };
-        let evidence = self.evidence(&real);
+        let (evidence, vote) = self.evidence(&votes);
         let (odds, threshold) = match model {
-            Some(p) => (
-                self.bias[number]
-                    + self.file.model_slope * logit(p[0].max(p[1]))
-                    + self.file.rule_slope * evidence,
-                self.file.threshold,
-            ),
-            None => (self.alone[number] + evidence, self.file.threshold_alone),
+            Some(p) => {
+                let model = logit(f64::from(p[0].max(p[1])));
+                let odds = self.file.offset + self.file.model_slope * model + self.file.rule_slope * evidence;
+                (odds, self.file.threshold)
+            }
+            None => (self.prior[number] + evidence, self.file.threshold_alone),
         };
-        let confidence = 1.0 / (1.0 + (-odds).exp());
+        let confidence = math::sigmoid(odds);
         let unreal = model.is_some_and(|p| p[2] > p[0].max(p[1]));
-        if confidence >= threshold && !(real.is_empty() && unreal) {
-            let (status, vote) = match (strongest(&real), model) {
-                (Some(vote), _) => (vote.hit.status, Some(vote)),
-                (None, Some(p)) if p[1] > p[0] => (Status::Absent, None),
-                (None, _) => (Status::Occurred, None),
+        if confidence >= threshold && (vote.is_some() || (model.is_some() && !unreal)) {
+            let status = match (vote, model) {
+                (Some(vote), _) => vote.hit.status,
+                (None, Some(p)) if p[1] > p[0] => Status::Absent,
+                (None, _) => Status::Occurred,
             };
             let says = model.is_some_and(|p| p[0].max(p[1]) >= MODEL_SAYS);
-            return Some(Decision { status, confidence, hit: vote.map(|vote| vote.hit), model: says });
+            let hit = vote.map(|vote| vote.hit);
+            return Some(Decision { status, confidence: confidence as f32, hit, model: says });
         }
-        let wished = strongest(&votes).filter(|vote| vote.hit.status == Status::Unreal && real.is_empty());
+        // A wish: rules and model each by their own measure.
         let p = model.map_or(0.0, |p| p[2]);
-        match wished {
-            Some(vote) => Some(Decision {
-                status: Status::Unreal,
-                confidence: vote.rule.confidence.max(p),
-                hit: Some(vote.hit),
-                model: p >= MODEL_SAYS,
-            }),
-            None if unreal && p >= 0.5 => {
-                Some(Decision { status: Status::Unreal, confidence: p, hit: None, model: true })
-            }
-            None => None,
-        }
+        let wished = votes
+            .iter()
+            .filter(|vote| vote.hit.status == Status::Unreal)
+            .map(|vote| (self.weights(vote.rule)[2], vote))
+            .reduce(|a, b| if b.0 > a.0 { b } else { a })
+            .filter(|_| vote.is_none());
+        let share = wished.map_or(0.0, |(share, _)| share).max(f64::from(p));
+        (share >= self.file.threshold_unreal && (wished.is_some() || unreal)).then(|| Decision {
+            status: Status::Unreal,
+            confidence: share as f32,
+            hit: wished.map(|(_, vote)| vote.hit),
+            model: p >= MODEL_SAYS,
+        })
     }
 }
 
-fn logit(p: f32) -> f32 {
+/// Log-odds of a probability, kept away from 0 and 1.
+fn logit(p: f64) -> f64 {
     let p = p.clamp(1e-5, 1.0 - 1e-5);
-    (p / (1.0 - p)).ln()
+    math::ln(p / (1.0 - p))
 }

@@ -11,7 +11,7 @@ use toml::Spanned;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::events::pattern::{Lists, Node, alt, parse};
 use crate::events::program::{PatternId, Scanner, ScannerBuilder, Scratch};
-use crate::events::scope::{MarkKind, Sentence};
+use crate::events::scope::{Mark, MarkKind, Sentence};
 use crate::events::words::Words;
 use crate::events::{Actor, EventType, RuleCode, Status};
 use crate::segment::{BlockKind, Segment};
@@ -602,17 +602,22 @@ impl RuleSet {
                 for &pattern in &woken {
                     if let Role::Mark(kind) = self.roles[pattern as usize] {
                         self.scanner.each(pattern, words, scratch, from, to, |found| {
-                            sentence.marks.push((kind, found.from as u32, found.to as u32));
+                            sentence.marks.push(Mark { kind, from: found.from as u32, to: found.to as u32 });
                         });
                     }
                 }
-                sentence.found.retain(|&(rule, ..)| match self.rules[rule as usize].unless {
-                    Some(unless) if woken.binary_search(&unless).is_ok() => {
-                        let mut cancelled = false;
-                        self.scanner.each(unless, words, scratch, from, to, |_| cancelled = true);
-                        !cancelled
+                // The matches of a rule stand side by side, so each `unless` runs once.
+                let mut verdict = (u32::MAX, true);
+                sentence.found.retain(|&(rule, ..)| {
+                    if verdict.0 != rule {
+                        verdict = (rule, true);
+                        if let Some(unless) = self.rules[rule as usize].unless
+                            && woken.binary_search(&unless).is_ok()
+                        {
+                            self.scanner.each(unless, words, scratch, from, to, |_| verdict.1 = false);
+                        }
                     }
-                    _ => true,
+                    verdict.1
                 });
                 sentence.finish(self, words, &mut hits);
             }

@@ -6,9 +6,9 @@
 
 use serde::Deserialize;
 
+use crate::events::Status;
 use crate::events::rules::{Hit, Reach, RuleSet, Under};
 use crate::events::words::{BREAK, COMMA, QUOTED, Words};
-use crate::events::{Actor, Status};
 
 /// What a pattern of `scope.toml` says about the words around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -34,8 +34,19 @@ pub(crate) struct Sentence {
     number: usize,
     /// Rule, first word, one past the last.
     pub(crate) found: Vec<(u32, u32, u32)>,
-    pub(crate) marks: Vec<(MarkKind, u32, u32)>,
+    pub(crate) marks: Vec<Mark>,
 }
+
+/// A match of a pattern of `scope.toml`: first word, one past the last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    pub(crate) kind: MarkKind,
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+}
+
+/// No scope reaches further than this many words: people do not read so far back, and it keeps time linear.
+const REACH: usize = 40;
 
 impl Sentence {
     pub(crate) fn begin(&mut self, number: usize) {
@@ -47,12 +58,14 @@ impl Sentence {
     /// Turns the matches of the sentence into hits.
     pub(crate) fn finish(&mut self, set: &RuleSet, words: &Words, hits: &mut Vec<Hit>) {
         let bounds = (words.bounds[self.number] as usize, words.bounds[self.number + 1] as usize);
+        let advice = self.marks.iter().any(|mark| mark.kind == MarkKind::Advice);
+        self.apply_shields();
         for &(number, from, to) in &self.found {
             let rule = &set.rules[number as usize];
             let (from, to) = (from as usize, to as usize);
             if (!rule.question && words.questions[self.number])
                 || (!rule.in_quotes && words.words[from].has(QUOTED))
-                || (!rule.advice && self.marks.iter().any(|mark| mark.0 == MarkKind::Advice))
+                || (!rule.advice && advice)
             {
                 continue;
             }
@@ -61,19 +74,18 @@ impl Sentence {
                 Reach::Before => to,
                 Reach::Clause => clause_end(words, to, bounds.1),
             };
-            let reached = |kind: MarkKind, end: usize, own: bool| {
-                self.marks.iter().any(|&(found, a, b)| {
-                    let at = a as usize;
-                    let inside = own && at >= from && at < to;
-                    found == kind && at >= start && at < end && !inside && !self.shielded(a, b)
+            let first = self.marks.partition_point(|mark| (mark.from as usize) < start);
+            let reached = |kind: MarkKind, end: usize| {
+                self.marks[first..].iter().take_while(|mark| (mark.from as usize) < end).any(|mark| {
+                    let inside = rule.own_negation && (from..to).contains(&(mark.from as usize));
+                    mark.kind == kind && !inside
                 })
             };
-            if reached(MarkKind::ThirdParty, to, false) {
+            if reached(MarkKind::ThirdParty, to) {
                 continue;
             }
-            let negated = reached(MarkKind::Negation, end, rule.own_negation);
-            let wished = reached(MarkKind::Wish, to, rule.own_negation)
-                || (!negated && reached(MarkKind::Modal, to, rule.own_negation));
+            let negated = reached(MarkKind::Negation, end);
+            let wished = reached(MarkKind::Wish, to) || (!negated && reached(MarkKind::Modal, to));
             let status = match (wished, negated) {
                 (true, _) if rule.wished == Under::Drop => continue,
                 (true, _) if rule.wished == Under::Turn => Status::Unreal,
@@ -82,24 +94,38 @@ impl Sentence {
                 (false, false) if rule.plain == Under::Drop => continue,
                 _ => rule.status.unwrap_or(Status::Occurred),
             };
-            let actor = if rule.actor == Actor::ThirdParty { continue } else { rule.actor };
             hits.push(Hit {
                 sentence: self.number,
                 rule: number as usize,
                 status,
-                actor,
+                actor: rule.actor,
                 span: words.span(from, to),
             });
         }
     }
 
-    fn shielded(&self, from: u32, to: u32) -> bool {
-        self.marks.iter().any(|&(kind, a, b)| kind == MarkKind::Shield && a <= from && to <= b)
+    /// Sorts the marks by place and takes out those that lie in a shield.
+    fn apply_shields(&mut self) {
+        self.marks.sort_by_key(|mark| mark.from);
+        let shields: Vec<Mark> =
+            self.marks.iter().copied().filter(|mark| mark.kind == MarkKind::Shield).collect();
+        if shields.is_empty() {
+            return;
+        }
+        let longest = shields.iter().map(|shield| shield.to - shield.from).max().unwrap_or(0);
+        self.marks.retain(|mark| {
+            let near = shields.partition_point(|shield| shield.from + longest < mark.from);
+            !shields[near..]
+                .iter()
+                .take_while(|shield| shield.from <= mark.from)
+                .any(|shield| shield.from <= mark.from && mark.to <= shield.to)
+        });
     }
 }
 
 /// The first word that a negation can stand on and still reach word `from`.
 fn scope_start(words: &Words, from: usize, first: usize) -> usize {
+    let first = first.max(from.saturating_sub(REACH));
     let mut at = from;
     loop {
         while at > first && !words.words[at].has(BREAK) {
@@ -118,5 +144,6 @@ fn scope_start(words: &Words, from: usize, first: usize) -> usize {
 }
 
 fn clause_end(words: &Words, to: usize, last: usize) -> usize {
+    let last = last.min(to + REACH);
     (to..last).find(|&at| words.words[at].has(BREAK)).unwrap_or(last)
 }
