@@ -81,7 +81,7 @@ fn main() -> Result<()> {
         let mut cases = if labels == Labels::Predicted { Vec::new() } else { gold_cases(gold)? };
         if labels != Labels::Gold {
             let Some(path) = predictions else { bail!("there are no predictions for {}", gold.display()) };
-            cases.extend(predicted_cases(gold, path, gold == options.train)?);
+            cases.extend(predicted_cases(gold, path)?);
         }
         Ok(cases)
     };
@@ -323,20 +323,13 @@ fn numbers(told: impl Iterator<Item = bool>) -> Vec<SentenceId> {
     (0..).map(SentenceId::new).zip(told).filter(|(_, told)| *told).map(|(id, _)| id).collect()
 }
 
-/// Matches each gold interaction with the predicted one that it shares most bytes with. With `parted_right` only
-/// stories that the analyzer parts into as many interactions as the reader: a score of two tales in one teaches
-/// nothing.
-fn predicted_cases(gold: &Path, predictions: &Path, parted_right: bool) -> Result<Vec<Case>> {
+/// Matches each gold interaction with the predicted one that it shares most bytes with.
+fn predicted_cases(gold: &Path, predictions: &Path) -> Result<Vec<Case>> {
     let found: HashMap<String, Story> =
         lines::<Story>(predictions)?.into_iter().map(|story| (story.id.clone(), story)).collect();
     let mut cases = Vec::new();
     for story in lines::<GoldStory>(gold)? {
         let Some(predicted) = found.get(&story.id).filter(|found| found.error.is_none()) else { continue };
-        let parted: std::collections::BTreeSet<u32> =
-            predicted.sentences.iter().filter_map(|row| row.interaction).filter(|&id| id != 0).collect();
-        if parted_right && parted.len() != story.interactions.len() {
-            continue;
-        }
         let spans =
             predicted.sentences.iter().map(|row| span(row.start, row.end)).collect::<Result<Vec<_>>>()?;
         let sentiments: Vec<Sentiment> = predicted
