@@ -103,9 +103,9 @@ fn own_tale(story: &Story<'_>, segments: &[usize]) -> Option<Episode> {
         })
     };
     let events = |at: usize| {
-        story.events.iter().any(|event| {
-            event.sentence().index() == at
-                && event.status() != Status::Unreal
+        let from = story.events.partition_point(|event| event.sentence().index() < at);
+        story.events[from..].iter().take_while(|event| event.sentence().index() == at).any(|event| {
+            event.status() != Status::Unreal
                 && !matches!(event.event_type().group(), EventGroup::Customer | EventGroup::Custom)
         })
     };
