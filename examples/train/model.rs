@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::EVENTS;
+use crate::stream::buckets;
 
 /// Sizes of a BERT encoder, as `config.json` names them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,13 +99,14 @@ enum Dim {
 }
 
 impl Layout {
-    /// The layout of an encoder with both heads; tensors of one group lie side by side.
-    pub(crate) fn new(config: &Config) -> Layout {
+    /// The layout of an encoder with both heads, and with a context stage of `context` units each way unless
+    /// that is 0; tensors of one group lie side by side.
+    pub(crate) fn new(config: &Config, context: i64) -> Layout {
         let hidden = config.hidden_size;
         let mut slots = Vec::new();
         let mut slot = |name: String, shape: Vec<i64>| {
             let norm = name.contains("LayerNorm");
-            let head = name.starts_with("sentiment.") || name.starts_with("events.");
+            let head = !name.starts_with("bert.");
             let group = Group { head, decay: shape.len() > 1 && !norm };
             slots.push(Slot { name, shape, group, start: 0 });
         };
@@ -143,6 +145,17 @@ impl Layout {
             slot(format!("{head}.weight"), vec![outputs, hidden]);
             slot(format!("{head}.bias"), vec![outputs]);
         }
+        if context > 0 {
+            for way in ["", "_reverse"] {
+                for (part, inputs) in [("ih", hidden), ("hh", context)] {
+                    slot(format!("context.gru.weight_{part}_l0{way}"), vec![3 * context, inputs]);
+                    slot(format!("context.gru.bias_{part}_l0{way}"), vec![3 * context]);
+                }
+            }
+            for (head, outputs) in [("sentiment", 3), ("events", EVENTS as i64)] {
+                slot(format!("context.{head}.weight"), vec![outputs, 2 * context]);
+            }
+        }
         slots.sort_by_key(|slot| (slot.group.head, !slot.group.decay));
         let mut start = 0;
         for slot in &mut slots {
@@ -176,7 +189,8 @@ impl Layout {
 
 /// Reads the weights for `layout` from a safetensors file into one flat f32 vector. Names may lack the
 /// prefix `bert.`. Rows of the word embeddings are taken as `rows` says. Heads that are not in the file
-/// are drawn from a normal distribution of deviation 0.02, as BERT's own weights were.
+/// are drawn from a normal distribution of deviation 0.02, as BERT's own weights were; a new context stage
+/// has a recurrent layer drawn within ±1/√units, and adds nothing to the heads yet.
 pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor> {
     let tensors = Tensor::read_safetensors(path).with_context(|| format!("cannot read {}", path.display()))?;
     let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
@@ -191,6 +205,11 @@ pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor>
                 found.index_select(0, &Tensor::from_slice(rows))
             }
             Some(found) => found.shallow_clone(),
+            None if bare.starts_with("context.gru.") => {
+                let bound = (3.0 / slot.shape[0] as f64).sqrt();
+                (Tensor::rand(slot.shape.as_slice(), (Kind::Float, Device::Cpu)) * 2.0 - 1.0) * bound
+            }
+            None if bare.starts_with("context.") => Tensor::zeros(slot.shape.as_slice(), (Kind::Float, Device::Cpu)),
             None if slot.group.head || bare.starts_with("pooler.") => {
                 let scale = if slot.group.decay { 0.02 } else { 0.0 };
                 Tensor::randn(slot.shape.as_slice(), (Kind::Float, Device::Cpu)) * scale
@@ -209,21 +228,20 @@ pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor>
     Ok(Tensor::cat(&parts, 0))
 }
 
-/// What a batch brings to the model: ids `[rows, tokens]`, and where rows are padded, what to add to the
-/// attention scores, `[rows, 1, 1, tokens]`: 0, or a large negative number at padding.
+/// Sentences of about one length. Ids are `[rows, tokens]`; where rows are padded, the mask is what to add
+/// to the attention scores, `[rows, 1, 1, tokens]`: 0, or a large negative number at padding.
 #[derive(Debug)]
-pub(crate) struct Input {
-    pub(crate) ids: Tensor,
-    pub(crate) mask: Option<Tensor>,
+struct Chunk {
+    ids: Tensor,
+    mask: Option<Tensor>,
 }
 
-impl Input {
+impl Chunk {
     /// Rows of ids, padded with 0 at their ends to the longest.
-    pub(crate) fn new<'r>(rows: impl Iterator<Item = &'r [u32]> + Clone) -> Input {
-        let longest = rows.clone().map(<[u32]>::len).max().unwrap_or(0);
-        let padded = rows.clone().any(|row| row.len() != longest);
-        let count = rows.clone().count() as i64;
-        let mut ids = Vec::with_capacity(count as usize * longest);
+    fn new(rows: &[&[u32]]) -> Chunk {
+        let longest = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        let padded = rows.iter().any(|row| row.len() != longest);
+        let mut ids = Vec::with_capacity(rows.len() * longest);
         let mut mask = Vec::with_capacity(if padded { ids.capacity() } else { 0 });
         for row in rows {
             let fill = longest - row.len();
@@ -232,10 +250,82 @@ impl Input {
                 mask.extend(std::iter::repeat_n(0f32, row.len()).chain(std::iter::repeat_n(-1e4, fill)));
             }
         }
-        let shape = [count, longest as i64];
-        let mask = padded.then(|| Tensor::from_slice(&mask).view([count, 1, 1, longest as i64]));
-        Input { ids: Tensor::from_slice(&ids).view(shape), mask }
+        let (count, longest) = (rows.len() as i64, longest as i64);
+        let mask = padded.then(|| Tensor::from_slice(&mask).view([count, 1, 1, longest]));
+        Chunk { ids: Tensor::from_slice(&ids).view([count, longest]), mask }
     }
+}
+
+/// Sentences of a batch, story by story; a sentence that stands alone is a story of one.
+#[derive(Debug)]
+pub(crate) struct Input {
+    chunks: Vec<Chunk>,
+    /// For each sentence its row among those of all chunks; none if that is its own number.
+    gather: Option<Tensor>,
+    packing: Packing,
+}
+
+/// Stories side by side, as libtorch's recurrent layers want them: the first sentences of all stories,
+/// longest story first, then the second ones, and so on.
+#[derive(Debug)]
+struct Packing {
+    pack: Tensor,
+    unpack: Tensor,
+    sizes: Tensor,
+}
+
+/// Tokens of a chunk, padding counted: less makes less padding but smaller matrix products.
+const CHUNK_TOKENS: usize = 640;
+
+impl Input {
+    pub(crate) fn new(stories: &[Vec<&[u32]>]) -> Input {
+        let sentences: Vec<&[u32]> = stories.iter().flatten().copied().collect();
+        let lengths: Vec<usize> = sentences.iter().map(|ids| ids.len()).collect();
+        let alone = stories.iter().all(|story| story.len() == 1);
+        let (chunks, gather) = if alone {
+            (vec![Chunk::new(&sentences)], None)
+        } else {
+            let parts = buckets(&lengths, CHUNK_TOKENS);
+            let mut rows = vec![0i64; sentences.len()];
+            parts.iter().flatten().enumerate().for_each(|(row, &sentence)| rows[sentence] = row as i64);
+            let chunk = |part: &Vec<usize>| Chunk::new(&part.iter().map(|&at| sentences[at]).collect::<Vec<_>>());
+            (parts.iter().map(chunk).collect(), Some(Tensor::from_slice(&rows)))
+        };
+        let counts: Vec<usize> = stories.iter().map(Vec::len).collect();
+        Input { chunks, gather, packing: Packing::new(&counts) }
+    }
+}
+
+impl Packing {
+    fn new(counts: &[usize]) -> Packing {
+        let (pack, sizes) = packed_order(counts);
+        let mut unpack = vec![0i64; pack.len()];
+        pack.iter().enumerate().for_each(|(row, &sentence)| unpack[sentence as usize] = row as i64);
+        Packing {
+            pack: Tensor::from_slice(&pack),
+            unpack: Tensor::from_slice(&unpack),
+            sizes: Tensor::from_slice(&sizes),
+        }
+    }
+}
+
+/// Numbers of the sentences in packed order, and how many stories have a first, a second ... sentence.
+fn packed_order(counts: &[usize]) -> (Vec<i64>, Vec<i64>) {
+    let mut stories: Vec<(usize, usize)> = Vec::with_capacity(counts.len());
+    let mut start = 0;
+    for &count in counts {
+        stories.push((start, count));
+        start += count;
+    }
+    stories.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    let (mut order, mut sizes) = (Vec::with_capacity(start), Vec::new());
+    for step in 0..stories.first().map_or(0, |&(_, count)| count) {
+        let there = stories.iter().take_while(|&&(_, count)| count > step);
+        let before = order.len();
+        order.extend(there.map(|&(start, _)| (start + step) as i64));
+        sizes.push((order.len() - before) as i64);
+    }
+    (order, sizes)
 }
 
 /// What the model says of a batch, in f32.
@@ -253,6 +343,7 @@ pub(crate) struct Output {
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     config: Config,
+    context: i64,
     places: HashMap<String, usize>,
     dropout: f64,
     /// What the encoder computes in; sums of products are f32 in either.
@@ -260,25 +351,62 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(config: &Config, layout: &Layout, dropout: f64, kind: Kind) -> Result<Network> {
+    pub(crate) fn new(config: &Config, context: i64, layout: &Layout, dropout: f64, kind: Kind) -> Result<Network> {
         let mut places = HashMap::new();
         for slot in &layout.slots {
             places.insert(slot.name.clone(), layout.position(&slot.name)?);
         }
-        Ok(Network { config: config.clone(), places, dropout, kind })
+        Ok(Network { config: config.clone(), context, places, dropout, kind })
     }
 
-    /// Runs a batch. `tensors` are in the order of the layout.
+    /// Runs a batch. `tensors` are in the order of the layout. Rows of the output are in the order of the
+    /// sentences of the input.
     pub(crate) fn forward(&self, tensors: &[Tensor], input: &Input, train: bool) -> Output {
         let of = |name: &str| tensors[self.places[name]].shallow_clone();
-        let cast = |name: &str| of(name).to_kind(self.kind);
+        let drop = |x: Tensor| if train && self.dropout > 0.0 { x.dropout(self.dropout, true) } else { x };
+        let cast: Vec<Tensor> = tensors.iter().map(|tensor| tensor.to_kind(self.kind)).collect();
+        let pooled: Vec<Tensor> = input.chunks.iter().map(|chunk| self.encode(tensors, &cast, chunk, train)).collect();
+        let mut pooled = Tensor::cat(&pooled, 0);
+        if let Some(gather) = &input.gather {
+            pooled = pooled.index_select(0, gather);
+        }
+        let seen = drop(pooled.shallow_clone());
+        let head = |name: &str| seen.linear(&of(&format!("{name}.weight")), Some(&of(&format!("{name}.bias"))));
+        let (mut sentiment, mut events) = (head("sentiment"), head("events"));
+        if self.context > 0 {
+            let around = drop(self.around(&of, &seen, &input.packing, train));
+            sentiment += around.linear::<&Tensor>(&of("context.sentiment.weight"), None);
+            events += around.linear::<&Tensor>(&of("context.events.weight"), None);
+        }
+        Output { sentiment, events, pooled }
+    }
+
+    /// The recurrent layer over the sentence vectors of each story, both ways: `[sentences, 2 * context]`.
+    fn around(&self, of: &dyn Fn(&str) -> Tensor, seen: &Tensor, packing: &Packing, train: bool) -> Tensor {
+        let mut weights = Vec::with_capacity(8);
+        for way in ["", "_reverse"] {
+            for part in ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] {
+                weights.push(of(&format!("context.gru.{part}_l0{way}")));
+            }
+        }
+        let stories = i64::try_from(&packing.sizes.get(0)).unwrap_or(0);
+        let start = Tensor::zeros([2, stories, self.context], (Kind::Float, Device::Cpu));
+        let packed = seen.index_select(0, &packing.pack);
+        let (states, _) = Tensor::gru_data(&packed, &packing.sizes, &start, &weights, true, 1, 0.0, train, true);
+        states.index_select(0, &packing.unpack)
+    }
+
+    /// The pooled first tokens of a chunk, `[rows, hidden]`, in f32.
+    fn encode(&self, tensors: &[Tensor], cast: &[Tensor], input: &Chunk, train: bool) -> Tensor {
+        let of = |name: &str| tensors[self.places[name]].shallow_clone();
+        let cast = |name: &str| &cast[self.places[name]];
         let linear = |x: &Tensor, name: &str| {
-            x.linear(&cast(&format!("{name}.weight")), Some(&cast(&format!("{name}.bias"))))
+            x.linear(cast(&format!("{name}.weight")), Some(cast(&format!("{name}.bias"))))
         };
         let hidden = self.config.hidden_size;
         let norm = |x: &Tensor, name: &str| {
             let (weight, bias) = (cast(&format!("{name}.weight")), cast(&format!("{name}.bias")));
-            x.layer_norm([hidden], Some(&weight), Some(&bias), self.config.layer_norm_eps, false)
+            x.layer_norm([hidden], Some(weight), Some(bias), self.config.layer_norm_eps, false)
         };
         let drop = |x: Tensor| if train && self.dropout > 0.0 { x.dropout(self.dropout, true) } else { x };
 
@@ -312,10 +440,7 @@ impl Network {
             let outer = drop(linear(&inner, &name("output.dense")));
             x = norm(&(x + outer), &name("output.LayerNorm"));
         }
-        let pooled = linear(&x.select(1, 0), "bert.pooler.dense").tanh().to_kind(Kind::Float);
-        let seen = drop(pooled.shallow_clone());
-        let head = |name: &str| seen.linear(&of(&format!("{name}.weight")), Some(&of(&format!("{name}.bias"))));
-        Output { sentiment: head("sentiment"), events: head("events"), pooled }
+        linear(&x.select(1, 0), "bert.pooler.dense").tanh().to_kind(Kind::Float)
     }
 }
 
@@ -340,25 +465,47 @@ mod tests {
         Vec::try_from(tensor.reshape([-1])).unwrap()
     }
 
+    fn network(context: i64) -> (Network, Vec<Tensor>) {
+        tch::manual_seed(4);
+        let layout = Layout::new(&small(), context);
+        let flat = Tensor::randn([layout.len()], (Kind::Float, Device::Cpu)) * 0.3;
+        (Network::new(&small(), context, &layout, 0.1, Kind::Float).unwrap(), layout.leaves(&flat))
+    }
+
     #[test]
     fn padding_does_not_move_a_sentence() {
-        tch::manual_seed(4);
-        let config = small();
-        let layout = Layout::new(&config);
-        let flat = Tensor::randn([layout.len()], (Kind::Float, Device::Cpu)) * 0.3;
-        let network = Network::new(&config, &layout, 0.1, Kind::Float).unwrap();
-        let leaves = layout.leaves(&flat);
+        let (network, leaves) = network(0);
         let (short, long): (&[u32], &[u32]) = (&[2, 5, 3], &[2, 7, 8, 9, 10, 11, 3]);
-        let alone = network.forward(&leaves, &Input::new([short].into_iter()), false);
-        let beside = network.forward(&leaves, &Input::new([short, long].into_iter()), false);
+        let alone = network.forward(&leaves, &Input::new(&[vec![short]]), false);
+        let beside = network.forward(&leaves, &Input::new(&[vec![short], vec![long]]), false);
         for (a, b) in numbers(&alone.events).iter().zip(numbers(&beside.events.select(0, 0))) {
             assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
     }
 
     #[test]
+    fn stories_do_not_see_one_another_and_sentences_see_their_neighbours() {
+        let (network, leaves) = network(3);
+        let (a, b, c): (&[u32], &[u32], &[u32]) = (&[2, 5, 3], &[2, 7, 8, 9, 3], &[2, 11, 3]);
+        let alone = network.forward(&leaves, &Input::new(&[vec![a, b, c]]), false);
+        let beside = network.forward(&leaves, &Input::new(&[vec![c, b], vec![a, b, c], vec![b]]), false);
+        for (x, y) in numbers(&alone.sentiment).iter().zip(numbers(&beside.sentiment.narrow(0, 2, 3))) {
+            assert!((x - y).abs() < 1e-4, "{x} {y}");
+        }
+        let other = network.forward(&leaves, &Input::new(&[vec![a, b, b]]), false);
+        let moved = (alone.sentiment - other.sentiment).select(0, 0).abs().max().double_value(&[]);
+        assert!(moved > 1e-4, "the first sentence does not see the last");
+    }
+
+    #[test]
+    fn packing_takes_longest_stories_first() {
+        assert_eq!(packed_order(&[1, 3, 2]), (vec![1, 4, 0, 2, 5, 3], vec![3, 2, 1]));
+        assert_eq!(packed_order(&[]), (vec![], vec![]));
+    }
+
+    #[test]
     fn groups_lie_side_by_side_and_cover_everything() {
-        let layout = Layout::new(&small());
+        let layout = Layout::new(&small(), 3);
         let mut end = 0;
         let mut groups: Vec<Group> = Vec::new();
         for slot in &layout.slots {

@@ -139,7 +139,7 @@ mod tests {
             type_vocab_size: 2,
             layer_norm_eps: 1e-12,
         };
-        let layout = Layout::new(&config);
+        let layout = Layout::new(&config, 2);
         let size = layout.len();
         let weights = Tensor::ones([size], (Kind::Float, Device::Cpu));
         let mut adam = AdamW::new(&weights, &layout, 0.1, 1e9);

@@ -17,7 +17,7 @@ pub(crate) struct Recipe {
     pub(crate) sources: Vec<Source>,
     pub(crate) dev: Dev,
     #[serde(default)]
-    pub(crate) context: Option<ContextOptions>,
+    pub(crate) context: ContextOptions,
 }
 
 /// The shape of the model that leaves the run.
@@ -142,15 +142,18 @@ pub(crate) struct Dev {
     pub(crate) polar: Option<PathBuf>,
 }
 
-/// The second stage over the sentence vectors of a story.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The second stage, a recurrent layer over the sentence vectors of a story.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContextOptions {
-    /// Hidden units of the recurrent layer, each way.
-    pub(crate) hidden: i64,
-    pub(crate) epochs: usize,
-    pub(crate) learning_rate: f64,
-    pub(crate) dropout: f64,
+    /// Hidden units each way; 0 leaves the stage out.
+    hidden: u16,
+}
+
+impl ContextOptions {
+    pub(crate) fn units(self) -> i64 {
+        i64::from(self.hidden)
+    }
 }
 
 impl Recipe {
@@ -205,7 +208,7 @@ mod tests {
         assert_eq!(recipe.sources[0].format, Format::Sentences);
         assert_eq!(recipe.sources[0].passes, 1.0);
         assert_eq!(recipe.model.max_tokens, 96);
-        assert!(recipe.context.is_none());
+        assert_eq!(recipe.context.units(), 0);
     }
 
     #[test]

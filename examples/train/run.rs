@@ -15,8 +15,8 @@ use crate::data::{self, EVENTS, Example};
 use crate::metrics::{EventScore, Prediction, event_f1, polar_accuracy, sentiment_f1};
 use crate::model::{Config, Input, Layout, Network, load};
 use crate::optim::{AdamW, schedule};
-use crate::recipe::{Format, Recipe, TrainOptions};
-use crate::stream::{Row, Stream, buckets};
+use crate::recipe::{Format, Recipe, Source, TrainOptions};
+use crate::stream::{Row, Stream, Unit, buckets};
 use crate::vocabulary::Vocabulary;
 use crate::workers::{Batch, Workers};
 
@@ -120,28 +120,34 @@ pub(crate) fn measured(path: &Path, format: Format, vocabulary: &Vocabulary, max
     Ok(Measured { examples, ids })
 }
 
-/// Runs the model over a set. Also gives the pooled vectors, `[sentences, hidden]` one after another.
-pub(crate) fn predict(workers: &Workers, ids: &[Vec<u32>]) -> Result<(Vec<Prediction>, Vec<f32>)> {
-    let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+/// Runs the model over a set, story by story.
+pub(crate) fn predict(workers: &Workers, set: &Measured) -> Result<Vec<Prediction>> {
+    let (examples, ids) = (&set.examples, &set.ids);
+    let mut stories: Vec<std::ops::Range<usize>> = Vec::new();
+    for sentence in 0..ids.len() {
+        match stories.last_mut() {
+            Some(story) if examples[story.start].line == examples[sentence].line => story.end += 1,
+            _ => stories.push(sentence..sentence + 1),
+        }
+    }
+    let lengths: Vec<usize> = stories.iter().map(|story| ids[story.clone()].iter().map(Vec::len).sum()).collect();
     let batches = buckets(&lengths, 2048);
-    let inputs = batches.iter().map(|batch| Input::new(batch.iter().map(|&row| ids[row].as_slice()))).collect();
+    let input = |batch: &Vec<usize>| {
+        let of = |&story: &usize| ids[stories[story].clone()].iter().map(Vec::as_slice).collect();
+        Input::new(&batch.iter().map(of).collect::<Vec<Vec<&[u32]>>>())
+    };
     let mut predictions = vec![Prediction { sentiment: [0.0; 3], events: Vec::new() }; ids.len()];
-    let mut pooled = Vec::new();
-    for (batch, output) in batches.iter().zip(workers.read(inputs)?) {
-        let width = output.pooled.size()[1] as usize;
-        pooled.resize(ids.len() * width, 0.0);
+    for (batch, output) in batches.iter().zip(workers.read(batches.iter().map(input).collect())?) {
         let numbers = |tensor: &Tensor| Vec::<f32>::try_from(tensor.reshape([-1]));
-        let (sentiment, events, vectors) =
-            (numbers(&output.sentiment)?, numbers(&output.events)?, numbers(&output.pooled)?);
-        for (place, &row) in batch.iter().enumerate() {
+        let (sentiment, events) = (numbers(&output.sentiment)?, numbers(&output.events)?);
+        for (place, row) in batch.iter().flat_map(|&story| stories[story].clone()).enumerate() {
             predictions[row] = Prediction {
                 sentiment: [0, 1, 2].map(|class| sentiment[place * 3 + class]),
                 events: events[place * EVENTS..(place + 1) * EVENTS].to_vec(),
             };
-            pooled[row * width..(row + 1) * width].copy_from_slice(&vectors[place * width..(place + 1) * width]);
         }
     }
-    Ok((predictions, pooled))
+    Ok(predictions)
 }
 
 /// The marks of predictions for both dev sets.
@@ -153,9 +159,24 @@ pub(crate) fn marks(dev: &Dev, stories: &[Prediction], polar: Option<&[Predictio
 }
 
 fn measure(workers: &Workers, dev: &Dev) -> Result<Marks> {
-    let (stories, _) = predict(workers, &dev.stories.ids)?;
-    let polar = dev.polar.as_ref().map(|set| predict(workers, &set.ids)).transpose()?;
-    Ok(marks(dev, &stories, polar.as_ref().map(|(predictions, _)| predictions.as_slice())))
+    let stories = predict(workers, &dev.stories)?;
+    let polar = dev.polar.as_ref().map(|set| predict(workers, set)).transpose()?;
+    Ok(marks(dev, &stories, polar.as_deref()))
+}
+
+/// The units of a source: sentences, or with a context stage whole stories.
+fn units(examples: &[Example], ids: Vec<Vec<u32>>, source: &Source, context: bool) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    let mut line = 0;
+    for (ids, example) in ids.into_iter().zip(examples) {
+        let row = Row::new(ids, example, source);
+        match units.last_mut() {
+            Some(unit) if context && example.line == line => unit.push(row),
+            _ => units.push(vec![row]),
+        }
+        line = example.line;
+    }
+    units
 }
 
 /// Everything that is fixed before the first step.
@@ -213,7 +234,7 @@ fn set_up(options: &Options, recipe: &Recipe, seed: u64, resume: bool, log: &Log
         fs::write(&tokenizer_path, vocabulary.to_json()?)?;
     }
     config.vocab_size = vocabulary.rows().len() as i64;
-    let layout = Layout::new(&config);
+    let layout = Layout::new(&config, recipe.context.units());
     let weights = if resume {
         read_tensor(&options.out.join("checkpoint.safetensors"), "weights")?
     } else {
@@ -225,8 +246,8 @@ fn set_up(options: &Options, recipe: &Recipe, seed: u64, resume: bool, log: &Log
     let mut rows = Vec::new();
     for (source, examples) in sources {
         let ids = encode_examples(&vocabulary, &examples, max_tokens)?;
-        let of_source = ids.into_iter().zip(&examples).map(|(ids, example)| Row::new(ids, example, &source)).collect();
-        rows.push((source, of_source));
+        let units = units(&examples, ids, &source, recipe.context.units() > 0);
+        rows.push((source, units));
     }
     let dev = Dev {
         stories: measured(&at(&recipe.dev.stories), Format::Stories, &vocabulary, max_tokens)?,
@@ -257,7 +278,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tch::set_num_threads(1);
     let mut setup = set_up(options, &recipe, recipe.train.seed, state.is_some(), &log)?;
     let kind = if options.f32 { Kind::Float } else { Kind::BFloat16 };
-    let network = Network::new(&setup.config, &setup.layout, recipe.train.dropout, kind)?;
+    let network = Network::new(&setup.config, recipe.context.units(), &setup.layout, recipe.train.dropout, kind)?;
     log.say(&format!("{} weights, {:.2} M tokens planned", setup.layout.len(), setup.stream.tokens() * recipe.train.passes / 1e6));
     let leaves = (0..options.workers).map(|_| setup.layout.leaves(&setup.weights)).collect();
     std::thread::scope(|scope| {
@@ -311,11 +332,12 @@ fn train(
             if at >= 1.0 {
                 break;
             }
-            let groups: Vec<Vec<&Row>> =
-                group.iter().map(|batch| batch.iter().map(|&at| setup.stream.row(at)).collect()).collect();
-            let weight: f64 = groups.iter().flatten().map(|row| f64::from(row.weight)).sum();
-            let count: usize = groups.iter().flatten().map(|row| row.ids.len()).sum();
-            let jobs = groups.iter().map(|rows| Batch::new(rows, plan.event_loss, weight.max(1e-6))).collect();
+            let groups: Vec<Vec<&[Row]>> =
+                group.iter().map(|batch| batch.iter().map(|&at| setup.stream.unit(at)).collect()).collect();
+            let rows = || groups.iter().flatten().copied().flatten();
+            let weight: f64 = rows().map(|row| f64::from(row.weight)).sum();
+            let count: usize = rows().map(|row| row.ids.len()).sum();
+            let jobs = groups.iter().map(|units| Batch::new(units, plan.event_loss, weight.max(1e-6))).collect();
             let learned = workers.learn(jobs)?;
             let mut gradient: Option<Tensor> = None;
             for one in learned {

@@ -1,11 +1,14 @@
-//! The order in which rows are trained on: mixed by source, batched by length.
+//! The order in which sentences and stories are trained on: mixed by source, batched by length.
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::Example;
 use crate::recipe::Source;
 
-/// Rows that are sorted by length together: enough that batches need little padding, few enough that
+/// A sentence that stands alone, or the sentences of a story.
+pub(crate) type Unit = Vec<Row>;
+
+/// Units that are sorted by length together: enough that batches need little padding, few enough that
 /// sentences of all lengths and sources follow one another.
 pub(crate) const POOL: usize = 4096;
 
@@ -31,9 +34,6 @@ impl Row {
         }
     }
 
-    fn has_event(&self) -> bool {
-        self.events.as_ref().is_some_and(|events| events.iter().any(|&(_, p)| p >= 0.1))
-    }
 }
 
 /// A small generator of good quality (splitmix64, Steele, Lea and Flood 2014), so that the same seed gives
@@ -79,8 +79,8 @@ struct Place {
 /// Draws pools of rows from the sources for as long as it is asked.
 pub(crate) struct Stream {
     seed: u64,
-    sources: Vec<(Source, Vec<Row>)>,
-    /// Rows that a lap over a source has, repeats by `event_passes` counted.
+    sources: Vec<(Source, Vec<Unit>)>,
+    /// Units that a lap over a source has, repeats by `event_passes` counted.
     laps: Vec<f64>,
     orders: Vec<Vec<u32>>,
     places: Vec<Place>,
@@ -95,7 +95,7 @@ pub(crate) struct StreamState {
 }
 
 impl Stream {
-    pub(crate) fn new(seed: u64, sources: Vec<(Source, Vec<Row>)>) -> Stream {
+    pub(crate) fn new(seed: u64, sources: Vec<(Source, Vec<Unit>)>) -> Stream {
         let laps = sources.iter().map(|(source, rows)| rows.iter().map(|row| repeats(source, row)).sum());
         let mut stream = Stream {
             seed,
@@ -113,15 +113,15 @@ impl Stream {
 
     /// Tokens (without padding) of all passes of all sources.
     pub(crate) fn tokens(&self) -> f64 {
-        let tokens = |source: &Source, rows: &[Row]| {
-            rows.iter().map(|row| repeats(source, row) * row.ids.len() as f64).sum::<f64>() * source.passes
+        let tokens = |source: &Source, units: &[Unit]| {
+            units.iter().map(|unit| repeats(source, unit) * length(unit) as f64).sum::<f64>() * source.passes
         };
-        self.sources.iter().map(|(source, rows)| tokens(source, rows)).sum()
+        self.sources.iter().map(|(source, units)| tokens(source, units)).sum()
     }
 
-    /// Rows of a source.
-    pub(crate) fn row(&self, (source, row): (usize, usize)) -> &Row {
-        &self.sources[source].1[row]
+    /// A unit by its source and its number there.
+    pub(crate) fn unit(&self, (source, unit): (usize, usize)) -> &[Row] {
+        &self.sources[source].1[unit]
     }
 
     /// For each source its name, its rows, and how many passes were drawn so far.
@@ -154,7 +154,8 @@ impl Stream {
         Ok(())
     }
 
-    /// The next pool, cut into batches of at most `budget` tokens, padding counted. `progress` is the share
+    /// The next pool, cut into batches of at most `budget` tokens (for single sentences, padding counted; a
+    /// longer story is a batch of its own). `progress` is the share
     /// of the run that is done; sources take part from and until the share that they name.
     pub(crate) fn pool(&mut self, progress: f64, budget: usize) -> Vec<Vec<(usize, usize)>> {
         let rates: Vec<f64> = (self.sources.iter().zip(&self.laps))
@@ -176,11 +177,26 @@ impl Stream {
         self.pools += 1;
         let mut rng = Rng::new(self.seed ^ self.pools.wrapping_mul(0xd134_2543_de82_ef95));
         rng.shuffle(&mut drawn);
-        let lengths: Vec<usize> = drawn.iter().map(|&at| self.row(at).ids.len()).collect();
+        let (stories, alone): (Vec<_>, Vec<_>) = drawn.into_iter().partition(|&at| self.unit(at).len() > 1);
+        let lengths: Vec<usize> = alone.iter().map(|&at| length(self.unit(at))).collect();
         let mut batches: Vec<Vec<(usize, usize)>> = buckets(&lengths, budget)
             .into_iter()
-            .map(|batch| batch.into_iter().map(|index| drawn[index]).collect())
+            .map(|batch| batch.into_iter().map(|index| alone[index]).collect())
             .collect();
+        let mut batch: Vec<(usize, usize)> = Vec::new();
+        let mut tokens = 0;
+        for story in stories {
+            let more = length(self.unit(story));
+            if !batch.is_empty() && tokens + more > budget {
+                batches.push(std::mem::take(&mut batch));
+                tokens = 0;
+            }
+            batch.push(story);
+            tokens += more;
+        }
+        if !batch.is_empty() {
+            batches.push(batch);
+        }
         rng.shuffle(&mut batches);
         batches
     }
@@ -217,8 +233,13 @@ impl Stream {
     }
 }
 
-fn repeats(source: &Source, row: &Row) -> f64 {
-    if row.has_event() { source.event_passes } else { 1.0 }
+fn repeats(source: &Source, unit: &[Row]) -> f64 {
+    let told = unit.iter().flat_map(|row| row.events.iter().flatten()).any(|&(_, p)| p >= 0.1);
+    if told { source.event_passes } else { 1.0 }
+}
+
+fn length(unit: &[Row]) -> usize {
+    unit.iter().map(|row| row.ids.len()).sum()
 }
 
 /// Cuts rows into batches of like lengths whose rows times longest row is at most `budget`. A row longer
@@ -250,9 +271,12 @@ mod tests {
         toml::from_str::<Recipe>(&text).unwrap().sources.remove(0)
     }
 
-    fn rows(lengths: impl Iterator<Item = usize>) -> Vec<Row> {
-        let row = |length| Row { ids: vec![7; length], sentiment: None, events: None, weight: 1.0 };
-        lengths.map(row).collect()
+    fn row(length: usize) -> Row {
+        Row { ids: vec![7; length], sentiment: None, events: None, weight: 1.0 }
+    }
+
+    fn rows(lengths: impl Iterator<Item = usize>) -> Vec<Unit> {
+        lengths.map(|length| vec![row(length)]).collect()
     }
 
     #[test]
@@ -296,8 +320,8 @@ mod tests {
     #[test]
     fn each_lap_holds_each_row_as_often_as_asked() {
         let mut all = rows((0..100).map(|n| 3 + n % 9));
-        for row in all.iter_mut().step_by(2) {
-            row.events = Some(vec![(3, 0.5)]);
+        for unit in all.iter_mut().step_by(2) {
+            unit[0].events = Some(vec![(3, 0.5)]);
         }
         let stream = Stream::new(9, vec![(source("event_passes=3\n"), all)]);
         let mut counts = [0; 100];
@@ -317,6 +341,17 @@ mod tests {
         let mut stream = Stream::new(1, sources);
         for (progress, want) in [(0.0, 0), (0.59, 0), (0.6, 1), (1.0, 1)] {
             assert!(stream.pool(progress, 64).iter().flatten().all(|&(source, _)| source == want));
+        }
+    }
+
+    #[test]
+    fn stories_stay_whole_and_apart_from_single_sentences() {
+        let stories = (0..50).map(|n| (0..2 + n % 7).map(|_| row(10)).collect()).collect();
+        let sources = vec![(source(""), stories), (source(""), rows((0..50).map(|_| 10)))];
+        let mut stream = Stream::new(1, sources);
+        for batch in stream.pool(0.0, 100) {
+            assert!(batch.iter().all(|&(source, _)| source == batch[0].0));
+            assert!(batch.iter().map(|&at| length(stream.unit(at))).sum::<usize>() <= 100);
         }
     }
 

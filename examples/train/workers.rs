@@ -26,7 +26,8 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// `scale` is the weight of all rows of the step; `event_loss` weighs the event loss.
-    pub(crate) fn new(rows: &[&Row], event_loss: f64, scale: f64) -> Batch {
+    pub(crate) fn new(units: &[&[Row]], event_loss: f64, scale: f64) -> Batch {
+        let rows: Vec<&Row> = units.iter().copied().flatten().collect();
         let count = rows.len() as i64;
         let mut sentiment = Vec::with_capacity(rows.len() * 3);
         let mut sentiment_weight = Vec::with_capacity(rows.len());
@@ -41,7 +42,7 @@ impl Batch {
             event_weight.push(if row.events.is_some() { row.weight * event_loss as f32 } else { 0.0 });
         }
         Batch {
-            input: Input::new(rows.iter().map(|row| row.ids.as_slice())),
+            input: Input::new(&units.iter().map(|unit| ids(unit)).collect::<Vec<_>>()),
             sentiment: Tensor::from_slice(&sentiment).view([count, 3]),
             sentiment_weight: Tensor::from_slice(&sentiment_weight),
             events: Tensor::from_slice(&events).view([count, EVENTS as i64]),
@@ -59,6 +60,10 @@ impl Batch {
         let events = (each.sum_dim_intlist(-1, false, Kind::Float) * &self.event_weight).sum(Kind::Float);
         (sentiment / self.scale, events / self.scale)
     }
+}
+
+fn ids(unit: &[Row]) -> Vec<&[u32]> {
+    unit.iter().map(|row| row.ids.as_slice()).collect()
 }
 
 enum Job {
