@@ -141,8 +141,11 @@ pub(crate) fn read_texts(path: &Path) -> Result<Vec<String>> {
 
 fn each_line(path: &Path, mut row: impl FnMut(usize, &str) -> Result<()>) -> Result<()> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let plain: Box<dyn Read> =
-        if path.extension().is_some_and(|end| end == "gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let plain: Box<dyn Read> = if path.extension().is_some_and(|end| end == "gz") {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     for (index, line) in BufReader::new(plain).lines().enumerate() {
         let place = || format!("{}:{}", path.display(), index + 1);
         let line = line.with_context(place)?;
@@ -174,7 +177,8 @@ fn sentence(line: usize, json: &str) -> Result<Example> {
 }
 
 fn probabilities(p: &[f32]) -> Result<[f32; 3]> {
-    let p: [f32; 3] = p.try_into().map_err(|_| anyhow!("\"p\": expected 3 probabilities, found {}", p.len()))?;
+    let p: [f32; 3] =
+        p.try_into().map_err(|_| anyhow!("\"p\": expected 3 probabilities, found {}", p.len()))?;
     let sum: f32 = p.iter().sum();
     ensure!(p.iter().all(|&x| (0.0..=1.0).contains(&x)), "\"p\": {p:?} is not within 0..1");
     ensure!((sum - 1.0).abs() < 0.02, "\"p\": {p:?} sums to {sum}, expected 1");
@@ -184,7 +188,8 @@ fn probabilities(p: &[f32]) -> Result<[f32; 3]> {
 fn soft_events(e: BTreeMap<String, f32>) -> Result<Vec<(usize, f32)>> {
     let mut events = Vec::with_capacity(e.len());
     for (key, p) in e {
-        let (name, status) = key.split_once(':').ok_or_else(|| anyhow!("\"e\": {key:?} is not type:status"))?;
+        let (name, status) =
+            key.split_once(':').ok_or_else(|| anyhow!("\"e\": {key:?} is not type:status"))?;
         ensure!((0.0..=1.0).contains(&p), "\"e\": probability {p} of {key:?} is not within 0..1");
         events.push((event_label(name, status)?, p));
     }
@@ -208,7 +213,8 @@ fn story(line: usize, json: &str, examples: &mut Vec<Example>) -> Result<()> {
         let place = || format!("sentence {index}");
         let span = sentence.start..sentence.end;
         let text = row.text.get(span.clone());
-        let text = text.ok_or_else(|| anyhow!("span {span:?} does not fit a text of {} bytes", row.text.len()));
+        let text =
+            text.ok_or_else(|| anyhow!("span {span:?} does not fit a text of {} bytes", row.text.len()));
         let text = text.with_context(place)?;
         let label = sentiment_label(&sentence.sentiment).with_context(place)?;
         let events = hard_events(&sentence.events).with_context(place)?;
@@ -317,7 +323,11 @@ mod tests {
             assert!(error.contains("wrong.jsonl:2"), "{error}");
             assert!(error.contains(want), "{row}: {error}");
         }
-        let path = file("spans.jsonl", "{\"text\": \"\u{e9}\", \"sentences\": [{\"start\": 1, \"end\": 2, \"sentiment\": \"neutral\"}]}".as_bytes());
+        let path = file(
+            "spans.jsonl",
+            "{\"text\": \"\u{e9}\", \"sentences\": [{\"start\": 1, \"end\": 2, \"sentiment\": \"neutral\"}]}"
+                .as_bytes(),
+        );
         let error = format!("{:#}", read(&path, Format::Stories).unwrap_err());
         std::fs::remove_file(&path).unwrap();
         assert!(error.contains("sentence 0") && error.contains("1..2"), "{error}");

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-use crate::model::{Group, Layout};
+use crate::layout::{Group, Layout};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.98;
@@ -116,7 +116,7 @@ pub(crate) fn schedule(progress: f64, warmup: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Config;
+    use crate::layout::tests::small;
 
     #[test]
     fn rates_climb_and_fall_to_nothing() {
@@ -129,17 +129,7 @@ mod tests {
 
     #[test]
     fn steps_are_those_of_adamw() {
-        let config = Config {
-            vocab_size: 9,
-            hidden_size: 4,
-            num_hidden_layers: 1,
-            num_attention_heads: 2,
-            intermediate_size: 8,
-            max_position_embeddings: 6,
-            type_vocab_size: 2,
-            layer_norm_eps: 1e-12,
-        };
-        let layout = Layout::new(&config, 2);
+        let layout = Layout::new(&small(), 2);
         let size = layout.len();
         let weights = Tensor::ones([size], (Kind::Float, Device::Cpu));
         let mut adam = AdamW::new(&weights, &layout, 0.1, 1e9);

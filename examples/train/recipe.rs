@@ -159,7 +159,8 @@ impl ContextOptions {
 impl Recipe {
     /// Reads a recipe.
     pub(crate) fn read(path: &Path) -> Result<Recipe> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let recipe: Recipe = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
         recipe.check().with_context(|| format!("in {}", path.display()))?;
         Ok(recipe)

@@ -33,7 +33,6 @@ impl Row {
             weight: example.weight * (source.weight * factor) as f32,
         }
     }
-
 }
 
 /// A small generator of good quality (splitmix64, Steele, Lea and Flood 2014), so that the same seed gives
@@ -73,7 +72,8 @@ struct Place {
     next: usize,
     /// Rows owed: what rounding left over when earlier pools were filled.
     owed: f64,
-    drawn: u64,
+    /// Units that were trained on.
+    done: u64,
 }
 
 /// Draws pools of rows from the sources for as long as it is asked.
@@ -124,12 +124,17 @@ impl Stream {
         &self.sources[source].1[unit]
     }
 
-    /// For each source its name, its rows, and how many passes were drawn so far.
+    /// Notes that a batch was trained on.
+    pub(crate) fn trained(&mut self, batch: &[(usize, usize)]) {
+        batch.iter().for_each(|&(source, _)| self.places[source].done += 1);
+    }
+
+    /// For each source its name, its units, and how many passes over them were trained so far.
     pub(crate) fn report(&self) -> Vec<(String, usize, f64)> {
         let line = |index: usize| {
-            let (source, rows) = &self.sources[index];
-            let passes = self.places[index].drawn as f64 / self.laps[index];
-            (source.path.display().to_string(), rows.len(), passes)
+            let (source, units) = &self.sources[index];
+            let passes = self.places[index].done as f64 / self.laps[index];
+            (source.path.display().to_string(), units.len(), passes)
         };
         (0..self.sources.len()).map(line).collect()
     }
@@ -160,7 +165,8 @@ impl Stream {
     pub(crate) fn pool(&mut self, progress: f64, budget: usize) -> Vec<Vec<(usize, usize)>> {
         let rates: Vec<f64> = (self.sources.iter().zip(&self.laps))
             .map(|((source, _), lap)| {
-                let active = source.from <= progress && progress < source.until.max(f64::from(source.until >= 1.0) * 2.0);
+                let active = source.from <= progress
+                    && progress < source.until.max(f64::from(source.until >= 1.0) * 2.0);
                 if active { lap * source.passes / (source.until - source.from) } else { 0.0 }
             })
             .collect();
@@ -210,14 +216,14 @@ impl Stream {
         let place = &mut self.places[source];
         let row = self.orders[source][place.next];
         place.next += 1;
-        place.drawn += 1;
         row as usize
     }
 
     /// The order of the rows in the lap that a source is in.
     fn order(&self, source: usize) -> Vec<u32> {
         let lap = self.places[source].lap;
-        let mut rng = Rng::new(self.seed ^ ((source as u64 + 1) << 40) ^ lap.wrapping_mul(0xa076_1d64_78bd_642f));
+        let mut rng =
+            Rng::new(self.seed ^ ((source as u64 + 1) << 40) ^ lap.wrapping_mul(0xa076_1d64_78bd_642f));
         let (options, rows) = &self.sources[source];
         let mut order = Vec::with_capacity(self.laps[source] as usize + 1);
         for (index, row) in rows.iter().enumerate() {
@@ -310,6 +316,7 @@ mod tests {
         for _ in 0..4 {
             for batch in stream.pool(0.5, 1024) {
                 batch.iter().for_each(|&(source, _)| counts[source] += 1);
+                stream.trained(&batch);
             }
         }
         assert_eq!(counts, [8192, 8192]);

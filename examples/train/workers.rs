@@ -10,7 +10,8 @@ use anyhow::{Result, anyhow};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::data::EVENTS;
-use crate::model::{Input, Network, Output};
+use crate::input::Input;
+use crate::model::{Network, Output};
 use crate::stream::Row;
 
 /// Rows to learn from. Losses are sums over the rows, divided by `scale`.
@@ -55,8 +56,15 @@ impl Batch {
     /// over the labels.
     fn losses(&self, output: &Output) -> (Tensor, Tensor) {
         let log = output.sentiment.log_softmax(-1, Kind::Float);
-        let sentiment = -((log * &self.sentiment).sum_dim_intlist(-1, false, Kind::Float) * &self.sentiment_weight).sum(Kind::Float);
-        let each = output.events.binary_cross_entropy_with_logits::<Tensor>(&self.events, None, None, Reduction::None);
+        let sentiment = -((log * &self.sentiment).sum_dim_intlist(-1, false, Kind::Float)
+            * &self.sentiment_weight)
+            .sum(Kind::Float);
+        let each = output.events.binary_cross_entropy_with_logits::<Tensor>(
+            &self.events,
+            None,
+            None,
+            Reduction::None,
+        );
         let events = (each.sum_dim_intlist(-1, false, Kind::Float) * &self.event_weight).sum(Kind::Float);
         (sentiment / self.scale, events / self.scale)
     }
@@ -93,7 +101,11 @@ pub(crate) struct Workers {
 
 impl Workers {
     /// Starts a thread for each set of leaves. They end when the pool is dropped.
-    pub(crate) fn start<'s>(scope: &'s Scope<'s, '_>, network: &'s Network, leaves: Vec<Vec<Tensor>>) -> Workers {
+    pub(crate) fn start<'s>(
+        scope: &'s Scope<'s, '_>,
+        network: &'s Network,
+        leaves: Vec<Vec<Tensor>>,
+    ) -> Workers {
         let threads = leaves
             .into_iter()
             .map(|leaves| {
