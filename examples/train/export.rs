@@ -26,8 +26,8 @@ pub(crate) struct Finished<'r> {
     pub(crate) vocabulary: &'r Vocabulary,
     pub(crate) calibration: Calibration,
     pub(crate) max_tokens: usize,
-    /// Marks with the f32 weights and with those that are written.
-    pub(crate) marks: (Marks, Marks),
+    /// Marks by how the weights are stored. The second are those of the written ones.
+    pub(crate) marks: Vec<(String, Marks)>,
     /// Files, rows and passes.
     pub(crate) sources: Vec<(String, usize, f64)>,
     pub(crate) steps: i64,
@@ -36,11 +36,6 @@ pub(crate) struct Finished<'r> {
     pub(crate) recipe: String,
     /// Text to end the model card with.
     pub(crate) notes: String,
-}
-
-/// Rounds to what f16 holds.
-pub(crate) fn rounded(weights: &Tensor) -> Tensor {
-    weights.to_kind(Kind::Half).to_kind(Kind::Float)
 }
 
 impl Finished<'_> {
@@ -111,7 +106,7 @@ impl Finished<'_> {
 
     /// The best single threshold as a calibrated probability.
     fn threshold(&self) -> f64 {
-        let raw = self.marks.1.events.threshold;
+        let raw = self.marks[1].1.events.threshold;
         let logit = (raw / (1.0 - raw)).ln();
         crate::metrics::sigmoid(logit / self.calibration.event_temperature + self.calibration.event_shift)
     }
@@ -138,18 +133,25 @@ impl Finished<'_> {
             card,
             "On the dev sets that the recipe names; the best weights of the run were chosen on them.\n"
         )?;
-        writeln!(card, "| measure | f32 | f16 as exported |\n|---|---|---|")?;
-        let (f32, f16) = &self.marks;
-        let mut line = |name: &str, a: f64, b: f64| writeln!(card, "| {name} | {a:.4} | {b:.4} |");
-        line("sentiment macro-F1, dev stories", f32.sentiment, f16.sentiment)?;
-        for (class, name) in ["negative", "neutral", "positive"].into_iter().enumerate() {
-            line(&format!("F1 of {name}"), f32.classes[class], f16.classes[class])?;
-        }
-        line("events, strict micro-F1 at the best single threshold", f32.events.f1, f16.events.f1)?;
-        line("precision there", f32.events.precision, f16.events.precision)?;
-        line("recall there", f32.events.recall, f16.events.recall)?;
-        if let Some((a, b)) = f32.polar.zip(f16.polar) {
-            line("accuracy of P(positive) against P(negative)", a, b)?;
+        let columns: Vec<&str> = self.marks.iter().map(|(name, _)| name.as_str()).collect();
+        writeln!(card, "| measure | {} |\n|---|{}", columns.join(" | "), "---|".repeat(columns.len()))?;
+        type Mark = fn(&Marks) -> Option<f64>;
+        let lines: [(&str, Mark); 8] = [
+            ("sentiment macro-F1, dev stories", |marks| Some(marks.sentiment)),
+            ("F1 of negative", |marks| Some(marks.classes[0])),
+            ("F1 of neutral", |marks| Some(marks.classes[1])),
+            ("F1 of positive", |marks| Some(marks.classes[2])),
+            ("events, strict micro-F1 at the best single threshold", |marks| Some(marks.events.f1)),
+            ("precision there", |marks| Some(marks.events.precision)),
+            ("recall there", |marks| Some(marks.events.recall)),
+            ("accuracy of P(positive) against P(negative)", |marks| marks.polar),
+        ];
+        for (name, mark) in lines {
+            let cells: Vec<String> =
+                self.marks.iter().filter_map(|(_, marks)| mark(marks)).map(|mark| format!("{mark:.4}")).collect();
+            if !cells.is_empty() {
+                writeln!(card, "| {name} | {} |", cells.join(" | "))?;
+            }
         }
         let calibration = &self.calibration;
         writeln!(card, "\n## Calibration\n")?;

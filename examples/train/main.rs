@@ -110,6 +110,7 @@ mod measure;
 mod metrics;
 mod model;
 mod optim;
+mod precision;
 mod recipe;
 mod run;
 mod setup;
@@ -149,6 +150,10 @@ pub(crate) struct Options {
     /// Compute in f32 instead of bfloat16.
     #[arg(long)]
     f32: bool,
+    /// Also measure the finished model with its matrices rounded to this many bits, without activations
+    /// being rounded; may be given several times.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=8))]
+    bits: Vec<u32>,
     /// Markdown to end the model card with: what was tried, thanks, licences.
     #[arg(long)]
     notes: Option<PathBuf>,

@@ -9,12 +9,13 @@ use tch::{Kind, Tensor};
 use crate::Options;
 use crate::calibrate::calibrate;
 use crate::checkpoint::{State, read_tensor};
-use crate::export::{Finished, rounded};
+use crate::export::Finished;
 use crate::layout::Layout;
 use crate::learn::Learning;
 use crate::log::Log;
-use crate::measure::{marks, measure, predict};
+use crate::measure::{marks, predict};
 use crate::model::Network;
+use crate::precision::{in_bits, in_f16};
 use crate::recipe::Recipe;
 use crate::setup::{Setup, set_up};
 use crate::workers::Workers;
@@ -80,17 +81,23 @@ fn finish(options: &Options, recipe: &Recipe, setup: &Setup, state: &State, log:
     let best = read_tensor(&options.out.join("best.safetensors"), "weights")?;
     let context = recipe.context.units();
     let network = Network::new(&setup.config, context, &setup.layout, 0.0, Kind::Float);
-    let f32_marks =
-        with_workers(options, &setup.layout, &best, &network, |workers| measure(workers, &setup.dev))?;
-    log.say(&format!("best weights in f32: {f32_marks}"));
-    let rounded = rounded(&best);
-    let (stories, f16_marks) = with_workers(options, &setup.layout, &rounded, &network, |workers| {
-        let stories = predict(workers, &setup.dev.stories)?;
-        let polar = setup.dev.polar.as_ref().map(|set| predict(workers, set)).transpose()?;
-        let marks = marks(&setup.dev, &stories, polar.as_deref());
-        anyhow::Ok((stories, marks))
-    })?;
-    log.say(&format!("as exported, in f16:  {f16_marks}"));
+    let run = |weights: &Tensor| {
+        with_workers(options, &setup.layout, weights, &network, |workers| {
+            let stories = predict(workers, &setup.dev.stories)?;
+            let polar = setup.dev.polar.as_ref().map(|set| predict(workers, set)).transpose()?;
+            anyhow::Ok((marks(&setup.dev, &stories, polar.as_deref()), stories))
+        })
+    };
+    let mut all = vec![("f32".to_owned(), run(&best)?.0)];
+    let (f16_marks, stories) = run(&in_f16(&best))?;
+    all.push(("f16 as exported".to_owned(), f16_marks));
+    for &bits in &options.bits {
+        all.push((format!("{bits}-bit matrices"), run(&in_bits(&best, &setup.layout, bits))?.0));
+    }
+    for (name, marks) in &all {
+        log.say(&format!("{name}: {marks}"));
+        log.write(&json!({"finished": name, "dev": marks.to_json()}))?;
+    }
     let calibration = calibrate(&setup.dev.stories.examples, &stories);
     log.say(&format!(
         "sentiment: temperature {:.3}, calibration error {:.4} before, {:.4} after",
@@ -116,7 +123,7 @@ fn finish(options: &Options, recipe: &Recipe, setup: &Setup, state: &State, log:
         vocabulary: &setup.vocabulary,
         calibration,
         max_tokens: recipe.model.max_tokens,
-        marks: (f32_marks, f16_marks),
+        marks: all,
         sources: setup.stream.report(),
         steps: state.steps,
         tokens: state.tokens,
@@ -126,7 +133,6 @@ fn finish(options: &Options, recipe: &Recipe, setup: &Setup, state: &State, log:
     };
     let folder = options.out.join("model");
     finished.write(&folder)?;
-    log.write(&json!({"finished": {"f32": f32_marks.to_json(), "f16": f16_marks.to_json()}}))?;
     log.say(&format!("exported to {}", folder.display()));
     Ok(())
 }
