@@ -1,0 +1,174 @@
+//! Making the probabilities of both heads mean what they say.
+//!
+//! The sentiment logits are divided by one temperature (Guo and others 2017); the event logits get a
+//! temperature and a shift (Platt 1999), because most event labels are rare and a wish to be sure about
+//! frequent ones moves them all. Both are fitted on the dev stories by maximum likelihood.
+
+use crate::data::Example;
+use crate::metrics::{
+    Prediction, calibration_error, class, event_sureness, sentiment_sureness, sigmoid, softmax,
+};
+
+/// Parameters of the calibrated heads, and the calibration errors before and after.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Calibration {
+    /// Sentiment probabilities are the softmax of logits / temperature.
+    pub(crate) sentiment_temperature: f64,
+    /// Event probabilities are the sigmoid of logit / temperature + shift.
+    pub(crate) event_temperature: f64,
+    pub(crate) event_shift: f64,
+    /// Expected calibration error before, and after as measured on sentences that the fit did not see.
+    pub(crate) sentiment_error: (f64, f64),
+    pub(crate) event_error: (f64, f64),
+}
+
+/// Fits on all examples; the errors "after" are of two fits, each on every other story, measured on the rest.
+pub(crate) fn calibrate(examples: &[Example], predictions: &[Prediction]) -> Calibration {
+    let temperature = sentiment_temperature(examples, predictions);
+    let (scale, shift) = event_line(examples, predictions);
+    let mut sentiment = Vec::new();
+    let mut events = Vec::new();
+    for fold in [0, 1] {
+        let part = |keep: bool| {
+            let pairs = examples.iter().zip(predictions).filter(|(e, _)| (e.line % 2 == fold) == keep);
+            pairs.map(|(e, p)| (e.clone(), p.clone())).unzip::<_, _, Vec<_>, Vec<_>>()
+        };
+        let ((fit, fit_predictions), (rest, rest_predictions)) = (part(true), part(false));
+        let temperature = sentiment_temperature(&fit, &fit_predictions);
+        sentiment.extend(sentiment_sureness(&rest, &rest_predictions, temperature));
+        let line = event_line(&fit, &fit_predictions);
+        events.extend(event_sureness(&rest, &rest_predictions, line));
+    }
+    Calibration {
+        sentiment_temperature: temperature,
+        event_temperature: 1.0 / scale,
+        event_shift: shift,
+        sentiment_error: (
+            calibration_error(&sentiment_sureness(examples, predictions, 1.0)),
+            calibration_error(&sentiment),
+        ),
+        event_error: (
+            calibration_error(&event_sureness(examples, predictions, (1.0, 0.0))),
+            calibration_error(&events),
+        ),
+    }
+}
+
+/// The temperature with the largest likelihood, found by golden-section search over its logarithm.
+fn sentiment_temperature(examples: &[Example], predictions: &[Prediction]) -> f64 {
+    let labelled: Vec<(usize, [f32; 3])> = (examples.iter().zip(predictions))
+        .filter_map(|(example, prediction)| Some((example.label.and_then(class)?, prediction.sentiment)))
+        .collect();
+    if labelled.is_empty() {
+        return 1.0;
+    }
+    let loss = |log: f64| -> f64 {
+        labelled.iter().map(|&(gold, logits)| -softmax(logits, log.exp())[gold].max(1e-12).ln()).sum()
+    };
+    let golden = (5f64.sqrt() - 1.0) / 2.0;
+    let (mut low, mut high) = (0.2f64.ln(), 5f64.ln());
+    for _ in 0..40 {
+        let (a, b) = (high - golden * (high - low), low + golden * (high - low));
+        if loss(a) < loss(b) { high = b } else { low = a }
+    }
+    ((low + high) / 2.0).exp()
+}
+
+/// Scale and shift of the event logits with the largest likelihood, by Newton's method (the loss is convex).
+fn event_line(examples: &[Example], predictions: &[Prediction]) -> (f64, f64) {
+    let mut decisions: Vec<(f64, f64)> = Vec::new();
+    for (example, prediction) in examples.iter().zip(predictions) {
+        let Some(events) = &example.events else { continue };
+        for (label, &logit) in prediction.events.iter().enumerate() {
+            let there = events.iter().any(|&(event, p)| event == label && p >= 0.5);
+            decisions.push((f64::from(logit), f64::from(u8::from(there))));
+        }
+    }
+    let (mut scale, mut shift) = (1.0, 0.0);
+    for _ in 0..30 {
+        // A little ridge towards no change keeps both defined where there is next to nothing to fit.
+        let ridge = 1e-3;
+        let (mut slope, mut hessian) = ([ridge * (scale - 1.0), ridge * shift], [ridge, 0.0, ridge]);
+        for &(logit, there) in &decisions {
+            let p = sigmoid(logit * scale + shift);
+            let (gap, weight) = (p - there, p * (1.0 - p));
+            slope[0] += gap * logit;
+            slope[1] += gap;
+            hessian[0] += weight * logit * logit;
+            hessian[1] += weight * logit;
+            hessian[2] += weight;
+        }
+        let determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
+        let by_scale = (hessian[2] * slope[0] - hessian[1] * slope[1]) / determinant;
+        let by_shift = (hessian[0] * slope[1] - hessian[1] * slope[0]) / determinant;
+        if !(by_scale.is_finite() && by_shift.is_finite()) {
+            break;
+        }
+        let scale_step = by_scale.clamp(-0.5, 0.5);
+        scale = f64::max(scale - scale_step, 0.05);
+        shift -= by_shift.clamp(-1.0, 1.0);
+        if by_scale.abs() + by_shift.abs() < 1e-9 {
+            break;
+        }
+    }
+    (scale, shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::EVENTS;
+    use crate::stream::Rng;
+    use amends::SentimentLabel;
+
+    /// Sentences whose true probabilities are those of the logits divided by 2, and moved by 0.5 for events.
+    fn sample(count: usize) -> (Vec<Example>, Vec<Prediction>) {
+        let mut rng = Rng::new(11);
+        let mut examples = Vec::new();
+        let mut predictions = Vec::new();
+        for line in 0..count {
+            let sentiment = [0; 3].map(|_| (rng.uniform() * 8.0 - 4.0) as f32);
+            let p = softmax(sentiment, 2.0);
+            let draw = rng.uniform();
+            let label = match draw {
+                _ if draw < p[0] => SentimentLabel::Negative,
+                _ if draw < p[0] + p[1] => SentimentLabel::Neutral,
+                _ => SentimentLabel::Positive,
+            };
+            let events: Vec<f32> = (0..EVENTS).map(|_| (rng.uniform() * 12.0 - 8.0) as f32).collect();
+            let there = |&(_, &logit): &(usize, &f32)| rng.uniform() < sigmoid(f64::from(logit) / 2.0 + 0.5);
+            let found = events.iter().enumerate().filter(there).map(|(label, _)| (label, 1.0)).collect();
+            let text = String::new();
+            examples.push(Example {
+                text,
+                sentiment: None,
+                events: Some(found),
+                label: Some(label),
+                weight: 1.0,
+                line,
+            });
+            predictions.push(Prediction { sentiment, events });
+        }
+        (examples, predictions)
+    }
+
+    #[test]
+    fn known_parameters_are_found_again_and_the_error_falls() {
+        let (examples, predictions) = sample(3000);
+        let found = calibrate(&examples, &predictions);
+        assert!((found.sentiment_temperature - 2.0).abs() < 0.2, "{found:?}");
+        assert!((found.event_temperature - 2.0).abs() < 0.1, "{found:?}");
+        assert!((found.event_shift - 0.5).abs() < 0.05, "{found:?}");
+        assert!(found.sentiment_error.0 > 0.1 && found.sentiment_error.1 < 0.04, "{found:?}");
+        assert!(found.event_error.0 > 0.1 && found.event_error.1 < 0.02, "{found:?}");
+    }
+
+    #[test]
+    fn nothing_to_fit_changes_nothing() {
+        let found = calibrate(&[], &[]);
+        assert_eq!(
+            (found.sentiment_temperature, found.event_temperature, found.event_shift),
+            (1.0, 1.0, 0.0)
+        );
+    }
+}

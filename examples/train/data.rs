@@ -1,0 +1,335 @@
+//! Reading labelled text: sentences or whole stories, one JSON object a line.
+//!
+//! A sentence row is `{"text": ..}` with any of
+//! - `"label"`: `negative`, `neutral`, `positive` or `mixed`;
+//! - `"p"`: probabilities of negative, neutral and positive (a teacher's, or those of several readers);
+//! - `"events"`: `[["delay", "occurred"], ..]`, complete: what is not named did not happen;
+//! - `"e"`: `{"delay:occurred": 0.8, ..}`, event probabilities; what is not named is 0;
+//! - `"weight"`: a factor on the weight of its source.
+//!
+//! A row without `label` and `p` does not train the sentiment head, one without `events` and `e` not the
+//! event head. A story row is `{"id", "text", "sentences": [{"start", "end", "sentiment", "boilerplate",
+//! "events"}]}` with half-open byte spans; its boilerplate is left out.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use amends::{EVENT_TYPES, EventType, SentimentLabel, Status};
+use anyhow::{Context, Result, anyhow, ensure};
+use flate2::read::MultiGzDecoder;
+use serde::Deserialize;
+
+use crate::recipe::Format;
+
+/// Outputs of the event head: each type with each status.
+pub(crate) const EVENTS: usize = EVENT_TYPES * STATUSES;
+
+/// Statuses of an event.
+pub(crate) const STATUSES: usize = 3;
+
+/// One sentence to train or to measure on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Example {
+    pub(crate) text: String,
+    /// Probabilities of negative, neutral, positive.
+    pub(crate) sentiment: Option<[f32; 3]>,
+    /// Label numbers with their probabilities, ascending; those not named are 0.
+    pub(crate) events: Option<Vec<(usize, f32)>>,
+    /// The label as read, where it was a hard one.
+    pub(crate) label: Option<SentimentLabel>,
+    pub(crate) weight: f32,
+    /// The line of the file that it stands on, from 1: sentences of one story share it.
+    pub(crate) line: usize,
+}
+
+/// The number of an event label: its place among the outputs of the event head.
+pub(crate) fn event_label(name: &str, status: &str) -> Result<usize> {
+    let kind = EventType::ALL
+        .iter()
+        .position(|kind| kind.as_str() == name)
+        .ok_or_else(|| anyhow!("unknown event type {name:?}"))?;
+    let status = Status::ALL
+        .iter()
+        .position(|known| known.as_str() == status)
+        .ok_or_else(|| anyhow!("unknown event status {status:?}"))?;
+    Ok(kind * STATUSES + status)
+}
+
+/// The event labels in the order of the head's outputs, as `type:status`.
+pub(crate) fn event_labels() -> Vec<String> {
+    let name = |kind: &EventType, status: &Status| format!("{}:{}", kind.as_str(), status.as_str());
+    EventType::ALL.iter().flat_map(|kind| Status::ALL.iter().map(move |status| name(kind, status))).collect()
+}
+
+fn sentiment_label(name: &str) -> Result<SentimentLabel> {
+    [SentimentLabel::Negative, SentimentLabel::Neutral, SentimentLabel::Positive, SentimentLabel::Mixed]
+        .into_iter()
+        .find(|label| label.as_str() == name)
+        .ok_or_else(|| anyhow!("unknown sentiment {name:?}"))
+}
+
+/// The target of a hard label. Mixed is as much negative as positive, which is how the library reads it.
+fn target(label: SentimentLabel) -> [f32; 3] {
+    match label {
+        SentimentLabel::Negative => [1.0, 0.0, 0.0],
+        SentimentLabel::Neutral => [0.0, 1.0, 0.0],
+        SentimentLabel::Positive => [0.0, 0.0, 1.0],
+        SentimentLabel::Mixed => [0.5, 0.0, 0.5],
+    }
+}
+
+#[derive(Deserialize)]
+struct SentenceRow {
+    text: String,
+    label: Option<String>,
+    p: Option<Vec<f32>>,
+    events: Option<Vec<(String, String)>>,
+    e: Option<BTreeMap<String, f32>>,
+    weight: Option<f32>,
+}
+
+#[derive(Deserialize)]
+struct StoryRow {
+    text: String,
+    sentences: Vec<StorySentence>,
+}
+
+#[derive(Deserialize)]
+struct StorySentence {
+    start: usize,
+    end: usize,
+    sentiment: String,
+    #[serde(default)]
+    boilerplate: bool,
+    #[serde(default)]
+    events: Vec<(String, String)>,
+}
+
+/// Reads a file of labelled text. Names that end in `.gz` are unpacked.
+///
+/// # Errors
+///
+/// Where the file cannot be read or a row is wrong; the error then names file and line.
+pub(crate) fn read(path: &Path, format: Format) -> Result<Vec<Example>> {
+    let mut examples = Vec::new();
+    each_line(path, |line, text| {
+        match format {
+            Format::Sentences => examples.push(sentence(line, text)?),
+            Format::Stories => story(line, text, &mut examples)?,
+        }
+        Ok(())
+    })?;
+    ensure!(!examples.is_empty(), "{} holds no rows", path.display());
+    Ok(examples)
+}
+
+/// The texts of a file of rows with a `text`, whatever else they hold.
+pub(crate) fn read_texts(path: &Path) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        text: String,
+    }
+    let mut texts = Vec::new();
+    each_line(path, |_, line| {
+        texts.push(serde_json::from_str::<Row>(line)?.text);
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
+fn each_line(path: &Path, mut row: impl FnMut(usize, &str) -> Result<()>) -> Result<()> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let plain: Box<dyn Read> = if path.extension().is_some_and(|end| end == "gz") {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
+    for (index, line) in BufReader::new(plain).lines().enumerate() {
+        let place = || format!("{}:{}", path.display(), index + 1);
+        let line = line.with_context(place)?;
+        if !line.trim().is_empty() {
+            row(index + 1, &line).with_context(place)?;
+        }
+    }
+    Ok(())
+}
+
+fn sentence(line: usize, json: &str) -> Result<Example> {
+    let row: SentenceRow = serde_json::from_str(json)?;
+    ensure!(row.label.is_none() || row.p.is_none(), "both \"label\" and \"p\": give one");
+    ensure!(row.events.is_none() || row.e.is_none(), "both \"events\" and \"e\": give one");
+    let label = row.label.as_deref().map(sentiment_label).transpose()?;
+    let sentiment = match (&row.p, label) {
+        (Some(p), _) => Some(probabilities(p)?),
+        (None, label) => label.map(target),
+    };
+    let events = match (row.e, row.events) {
+        (Some(e), _) => Some(soft_events(e)?),
+        (None, Some(events)) => Some(hard_events(&events)?),
+        (None, None) => None,
+    };
+    let weight = row.weight.unwrap_or(1.0);
+    ensure!(weight.is_finite() && weight >= 0.0, "weight must be 0 or more, found {weight}");
+    ensure!(sentiment.is_some() || events.is_some(), "no label: give \"label\", \"p\", \"events\" or \"e\"");
+    Ok(Example { text: row.text, sentiment, events, label, weight, line })
+}
+
+fn probabilities(p: &[f32]) -> Result<[f32; 3]> {
+    let p: [f32; 3] =
+        p.try_into().map_err(|_| anyhow!("\"p\": expected 3 probabilities, found {}", p.len()))?;
+    let sum: f32 = p.iter().sum();
+    ensure!(p.iter().all(|&x| (0.0..=1.0).contains(&x)), "\"p\": {p:?} is not within 0..1");
+    ensure!((sum - 1.0).abs() < 0.02, "\"p\": {p:?} sums to {sum}, expected 1");
+    Ok(p.map(|x| x / sum))
+}
+
+fn soft_events(e: BTreeMap<String, f32>) -> Result<Vec<(usize, f32)>> {
+    let mut events = Vec::with_capacity(e.len());
+    for (key, p) in e {
+        let (name, status) =
+            key.split_once(':').ok_or_else(|| anyhow!("\"e\": {key:?} is not type:status"))?;
+        ensure!((0.0..=1.0).contains(&p), "\"e\": probability {p} of {key:?} is not within 0..1");
+        events.push((event_label(name, status)?, p));
+    }
+    events.sort_by_key(|&(label, _)| label);
+    Ok(events)
+}
+
+fn hard_events(named: &[(String, String)]) -> Result<Vec<(usize, f32)>> {
+    let mut events = Vec::with_capacity(named.len());
+    for (name, status) in named {
+        events.push((event_label(name, status)?, 1.0));
+    }
+    events.sort_by_key(|&(label, _)| label);
+    events.dedup();
+    Ok(events)
+}
+
+fn story(line: usize, json: &str, examples: &mut Vec<Example>) -> Result<()> {
+    let row: StoryRow = serde_json::from_str(json)?;
+    for (index, sentence) in row.sentences.iter().enumerate() {
+        let place = || format!("sentence {index}");
+        let span = sentence.start..sentence.end;
+        let text = row.text.get(span.clone());
+        let text =
+            text.ok_or_else(|| anyhow!("span {span:?} does not fit a text of {} bytes", row.text.len()));
+        let text = text.with_context(place)?;
+        let label = sentiment_label(&sentence.sentiment).with_context(place)?;
+        let events = hard_events(&sentence.events).with_context(place)?;
+        if !sentence.boilerplate {
+            examples.push(Example {
+                text: text.to_owned(),
+                sentiment: Some(target(label)),
+                events: Some(events),
+                label: Some(label),
+                weight: 1.0,
+                line,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(name: &str, text: &[u8]) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("amends-train-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn labels_are_those_of_the_library_in_its_order() {
+        let labels = event_labels();
+        assert_eq!(labels.len(), EVENTS);
+        assert_eq!(labels[0], "service_failure:occurred");
+        assert_eq!(labels[71], "loyalty:unreal");
+        for (number, label) in labels.iter().enumerate() {
+            let (name, status) = label.split_once(':').unwrap();
+            assert_eq!(event_label(name, status).unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn sentences_carry_hard_or_soft_labels_or_only_one_kind() {
+        let path = file(
+            "rows.jsonl",
+            br#"{"text": "Nobody called.", "label": "negative", "events": [["silence", "occurred"]]}
+{"text": "They may refund it.", "p": [0.2, 0.5, 0.3], "e": {"compensation:unreal": 0.7, "delay:occurred": 0.1}}
+
+{"text": "Fine.", "label": "mixed", "weight": 0.5}
+"#,
+        );
+        let rows = read(&path, Format::Sentences).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(rows.len(), 3);
+        assert_eq!(rows[0].sentiment, Some([1.0, 0.0, 0.0]));
+        assert_eq!(rows[0].events, Some(vec![(event_label("silence", "occurred").unwrap(), 1.0)]));
+        let delay = event_label("delay", "occurred").unwrap();
+        let refund = event_label("compensation", "unreal").unwrap();
+        assert_eq!(rows[1].events, Some(vec![(delay, 0.1), (refund, 0.7)]));
+        assert_eq!((rows[2].sentiment, rows[2].weight, rows[2].line), (Some([0.5, 0.0, 0.5]), 0.5, 4));
+        assert_eq!(rows[2].events, None);
+    }
+
+    #[test]
+    fn packed_files_are_unpacked() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(b"{\"text\": \"Good.\", \"label\": \"positive\"}\n").unwrap();
+        let path = file("packed.jsonl.gz", &packed.finish().unwrap());
+        let rows = read(&path, Format::Sentences).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(rows[0].text, "Good.");
+    }
+
+    #[test]
+    fn stories_become_sentences_without_boilerplate() {
+        let text = "{\"text\": \"Caf\u{e9}. Late! Cookies?\", \"sentences\": [
+            {\"start\": 0, \"end\": 6, \"sentiment\": \"neutral\", \"events\": []},
+            {\"start\": 7, \"end\": 12, \"sentiment\": \"negative\", \"events\": [[\"delay\", \"occurred\"]]},
+            {\"start\": 13, \"end\": 21, \"sentiment\": \"neutral\", \"boilerplate\": true}]}"
+            .replace('\n', "");
+        let path = file("stories.jsonl", text.as_bytes());
+        let rows = read(&path, Format::Stories).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        assert_eq!(texts, ["Caf\u{e9}.", "Late!"]);
+        assert!(rows.iter().all(|row| row.line == 1));
+    }
+
+    #[test]
+    fn wrong_rows_are_named_by_file_and_line() {
+        let good = "{\"text\": \"Good.\", \"label\": \"positive\"}\n";
+        for (row, want) in [
+            ("{\"text\": \"x\"}", "no label"),
+            ("{\"text\": \"x\", \"label\": \"postive\"}", "unknown sentiment \"postive\""),
+            ("{\"text\": \"x\", \"p\": [0.5, 0.5]}", "expected 3 probabilities, found 2"),
+            ("{\"text\": \"x\", \"p\": [0.5, 0.5, 0.5]}", "sums to 1.5"),
+            ("{\"text\": \"x\", \"e\": {\"delay\": 0.5}}", "is not type:status"),
+            ("{\"text\": \"x\", \"e\": {\"delay:occurred\": 1.5}}", "1.5"),
+            ("{\"text\": \"x\", \"events\": [[\"late\", \"occurred\"]]}", "unknown event type \"late\""),
+            ("{\"text\": \"x\", \"events\": [[\"delay\", \"maybe\"]]}", "unknown event status \"maybe\""),
+            ("{\"text\": \"x\", \"label\": \"neutral\", \"weight\": -1}", "weight"),
+            ("{\"text\": ", "EOF"),
+        ] {
+            let path = file("wrong.jsonl", format!("{good}{row}\n").as_bytes());
+            let error = format!("{:#}", read(&path, Format::Sentences).unwrap_err());
+            std::fs::remove_file(&path).unwrap();
+            assert!(error.contains("wrong.jsonl:2"), "{error}");
+            assert!(error.contains(want), "{row}: {error}");
+        }
+        let path = file(
+            "spans.jsonl",
+            "{\"text\": \"\u{e9}\", \"sentences\": [{\"start\": 1, \"end\": 2, \"sentiment\": \"neutral\"}]}"
+                .as_bytes(),
+        );
+        let error = format!("{:#}", read(&path, Format::Stories).unwrap_err());
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains("sentence 0") && error.contains("1..2"), "{error}");
+    }
+}

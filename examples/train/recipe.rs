@@ -1,0 +1,227 @@
+//! What to train on and how: the TOML file that a run is started with.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+/// A whole run. Every path is relative to the directory given with `--data`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recipe {
+    #[serde(default)]
+    pub(crate) model: ModelOptions,
+    #[serde(default)]
+    pub(crate) train: TrainOptions,
+    #[serde(rename = "source")]
+    pub(crate) sources: Vec<Source>,
+    pub(crate) dev: Dev,
+    #[serde(default)]
+    pub(crate) context: ContextOptions,
+}
+
+/// The shape of the model that leaves the run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ModelOptions {
+    /// Word pieces to keep, beside all single characters; 0 keeps all.
+    pub(crate) vocabulary: usize,
+    /// Files whose texts are counted, beside the sources, to choose those word pieces.
+    pub(crate) count: Vec<PathBuf>,
+    /// Longer sentences are cut to this many tokens, `[CLS]` and `[SEP]` included.
+    pub(crate) max_tokens: usize,
+    /// Transformer layers to keep, from the bottom; 0 keeps all.
+    pub(crate) layers: usize,
+}
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        ModelOptions { vocabulary: 0, count: Vec::new(), max_tokens: 96, layers: 0 }
+    }
+}
+
+/// Optimizer and loss.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TrainOptions {
+    pub(crate) seed: u64,
+    /// Peak learning rate of the encoder.
+    pub(crate) learning_rate: f64,
+    /// Peak learning rate of the two heads.
+    pub(crate) head_learning_rate: f64,
+    /// Share of the run in which the rates climb to their peak; they then fall to 0 in a line.
+    pub(crate) warmup: f64,
+    pub(crate) weight_decay: f64,
+    pub(crate) dropout: f64,
+    /// Gradients longer than this (Euclidean norm of all of them) are scaled down to it.
+    pub(crate) clip: f64,
+    /// Tokens (padding counted) that one worker handles in one step.
+    pub(crate) batch_tokens: usize,
+    /// Weight of the event loss (binary cross-entropy, summed over the labels) against the sentiment loss.
+    pub(crate) event_loss: f64,
+    /// Passes over the sources are multiplied by this.
+    pub(crate) passes: f64,
+    /// Stop when this many measurements in a row brought nothing better; 0 never stops early.
+    pub(crate) patience: usize,
+    /// How many times to measure on the dev sets during the run, the end included.
+    pub(crate) measurements: usize,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions {
+            seed: 1,
+            learning_rate: 1e-4,
+            head_learning_rate: 3e-4,
+            warmup: 0.05,
+            weight_decay: 0.01,
+            dropout: 0.1,
+            clip: 1.0,
+            batch_tokens: 1536,
+            event_loss: 1.0,
+            passes: 1.0,
+            patience: 0,
+            measurements: 8,
+        }
+    }
+}
+
+/// How the rows of a source are laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    /// One sentence a line.
+    Sentences,
+    /// One story a line, with the spans of its sentences.
+    Stories,
+}
+
+/// One file of labelled text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    #[serde(default = "sentences")]
+    pub(crate) format: Format,
+    /// How often each row is seen in the run; may be a fraction.
+    #[serde(default = "one")]
+    pub(crate) passes: f64,
+    /// Weight of each row in the loss.
+    #[serde(default = "one")]
+    pub(crate) weight: f64,
+    /// Extra factor on the weight of rows whose sentiment is neutral.
+    #[serde(default = "one")]
+    pub(crate) neutral_weight: f64,
+    /// Extra factor on the passes of rows with an event of probability 0.1 or more.
+    #[serde(default = "one")]
+    pub(crate) event_passes: f64,
+    /// The source is used from this share of the run on ...
+    #[serde(default)]
+    pub(crate) from: f64,
+    /// ... and until this share.
+    #[serde(default = "one")]
+    pub(crate) until: f64,
+}
+
+fn sentences() -> Format {
+    Format::Sentences
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// What is measured on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dev {
+    /// Labelled stories: sentiment macro-F1 and strict event F1; also what the heads are calibrated on.
+    pub(crate) stories: PathBuf,
+    /// Positive and negative sentences: accuracy of P(positive) against P(negative).
+    #[serde(default)]
+    pub(crate) polar: Option<PathBuf>,
+}
+
+/// The second stage, a recurrent layer over the sentence vectors of a story.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContextOptions {
+    /// Hidden units each way; 0 leaves the stage out.
+    hidden: u16,
+}
+
+impl ContextOptions {
+    pub(crate) fn units(self) -> i64 {
+        i64::from(self.hidden)
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe.
+    pub(crate) fn read(path: &Path) -> Result<Recipe> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let recipe: Recipe = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        recipe.check().with_context(|| format!("in {}", path.display()))?;
+        Ok(recipe)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(!self.sources.is_empty(), "a recipe needs at least one [[source]]");
+        for source in &self.sources {
+            let name = source.path.display();
+            for (key, value) in
+                [("passes", source.passes), ("weight", source.weight), ("event_passes", source.event_passes)]
+            {
+                ensure!(value.is_finite() && value > 0.0, "{name}: {key} must be above 0, found {value}");
+            }
+            ensure!(source.neutral_weight >= 0.0, "{name}: neutral_weight must not be negative");
+            if !(0.0 <= source.from && source.from < source.until && source.until <= 1.0) {
+                bail!("{name}: from {} and until {} must rise within 0..1", source.from, source.until);
+            }
+        }
+        ensure!(self.sources.iter().any(|s| s.from == 0.0), "no source begins at 0");
+        ensure!(self.sources.iter().any(|s| s.until == 1.0), "no source lasts until 1");
+        ensure!(self.model.max_tokens >= 8, "max_tokens must be 8 or more");
+        let train = &self.train;
+        ensure!((0.0..1.0).contains(&train.warmup), "warmup must be in 0..1");
+        ensure!((0.0..1.0).contains(&train.dropout), "dropout must be in 0..1");
+        ensure!(train.batch_tokens >= self.model.max_tokens, "batch_tokens must not be below max_tokens");
+        ensure!(train.measurements >= 1, "measurements must be 1 or more");
+        ensure!(train.passes > 0.0, "passes must be above 0");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Recipe> {
+        let recipe: Recipe = toml::from_str(text)?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    #[test]
+    fn a_short_recipe_gets_the_defaults() {
+        let recipe = parse("[dev]\nstories='dev.jsonl'\n[[source]]\npath='a.jsonl'\n").unwrap();
+        assert_eq!(recipe.sources[0].format, Format::Sentences);
+        assert_eq!(recipe.sources[0].passes, 1.0);
+        assert_eq!(recipe.model.max_tokens, 96);
+        assert_eq!(recipe.context.units(), 0);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, want) in [
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\npasses=0\n", "passes must be above 0"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\nfrom=0.5\nuntil=0.5\n", "must rise"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\npases=2\n", "pases"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\nfrom=0.5\n", "no source begins at 0"),
+        ] {
+            let error = format!("{:#}", parse(text).unwrap_err());
+            assert!(error.contains(want), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Everything that a run needs before its first step.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::{Value, json};
+use tch::Tensor;
+
+use crate::Options;
+use crate::checkpoint::read_tensor;
+use crate::data::{self, Example};
+use crate::layout::{Config, Layout, load};
+use crate::log::Log;
+use crate::measure::{Dev, Measured};
+use crate::recipe::{Format, Recipe, Source};
+use crate::stream::{Row, Stream, Unit};
+use crate::vocabulary::Vocabulary;
+
+/// Everything that is fixed before the first step.
+pub(crate) struct Setup {
+    /// `config.json` of the base.
+    pub(crate) base: Value,
+    pub(crate) config: Config,
+    pub(crate) layout: Layout,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) weights: Tensor,
+    pub(crate) stream: Stream,
+    pub(crate) dev: Dev,
+}
+
+/// Reads and prepares everything; with `resume`, vocabulary and weights come from the folder of the run.
+pub(crate) fn set_up(
+    options: &Options,
+    recipe: &Recipe,
+    seed: u64,
+    resume: bool,
+    log: &Log,
+) -> Result<Setup> {
+    let at = |path: &PathBuf| options.data.join(path);
+    let config_path = options.base.join("config.json");
+    let config = fs::read(&config_path).with_context(|| format!("cannot read {}", config_path.display()))?;
+    let base: Value =
+        serde_json::from_slice(&config).with_context(|| format!("in {}", config_path.display()))?;
+    let mut config = Config::from_json(&base).with_context(|| format!("in {}", config_path.display()))?;
+    let labels = &base["heads"]["events"]["labels"];
+    ensure!(
+        labels.is_null() || *labels == json!(data::event_labels()),
+        "{}: the event head of the base has other labels, or the same in another order",
+        config_path.display()
+    );
+    if recipe.model.layers > 0 {
+        ensure!(
+            recipe.model.layers <= config.num_hidden_layers,
+            "the base has fewer layers than the recipe asks for"
+        );
+        config.num_hidden_layers = recipe.model.layers;
+    }
+    ensure!(
+        recipe.model.max_tokens as i64 <= config.max_position_embeddings,
+        "max_tokens is beyond the {} positions of the base",
+        config.max_position_embeddings
+    );
+
+    let mut sources = Vec::new();
+    for source in &recipe.sources {
+        let examples = data::read(&at(&source.path), source.format)?;
+        log.say(&format!("{}: {} sentences", source.path.display(), examples.len()));
+        sources.push((source.clone(), examples));
+    }
+
+    let tokenizer_path = options.out.join("tokenizer.json");
+    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let mut vocabulary;
+    if resume {
+        vocabulary = Vocabulary::parse(&read(&tokenizer_path)?)?;
+    } else {
+        vocabulary = Vocabulary::parse(&read(&options.base.join("tokenizer.json"))?)?;
+        if recipe.model.vocabulary > 0 {
+            let whole = vocabulary.rows().len();
+            let trained = sources.iter().flat_map(|(_, examples)| examples.iter().map(|e| e.text.as_str()));
+            let mut counts = vocabulary.count(trained)?;
+            for path in &recipe.model.count {
+                let texts = data::read_texts(&at(path))?;
+                let more = vocabulary.count(texts.iter().map(String::as_str))?;
+                counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+            }
+            vocabulary = vocabulary.prune(&counts, recipe.model.vocabulary)?;
+            log.say(&format!("vocabulary: {} of {whole} pieces", vocabulary.rows().len()));
+        }
+        fs::write(&tokenizer_path, vocabulary.to_json()?)?;
+    }
+    config.vocab_size = vocabulary.rows().len() as i64;
+    let layout = Layout::new(&config, recipe.context.units());
+    let weights = if resume {
+        read_tensor(&options.out.join("checkpoint.safetensors"), "weights")?
+    } else {
+        load(&options.base.join("model.safetensors"), &layout, vocabulary.rows())?
+    };
+    ensure!(weights.size() == [layout.len()], "the checkpoint is of a model of another size");
+
+    let max_tokens = recipe.model.max_tokens;
+    let mut rows = Vec::new();
+    for (source, examples) in sources {
+        let ids = encode_examples(&vocabulary, &examples, max_tokens)?;
+        let units = units(&examples, ids, &source, recipe.context.units() > 0);
+        rows.push((source, units));
+    }
+    let dev = Dev {
+        stories: measured(&at(&recipe.dev.stories), Format::Stories, &vocabulary, max_tokens)?,
+        polar: recipe
+            .dev
+            .polar
+            .as_ref()
+            .map(|path| measured(&at(path), Format::Sentences, &vocabulary, max_tokens))
+            .transpose()?,
+    };
+    Ok(Setup { base, config, layout, vocabulary, weights, stream: Stream::new(seed, rows), dev })
+}
+
+/// Token ids of texts, cut to `max_tokens` with the last special token kept.
+fn encode(vocabulary: &Vocabulary, texts: &[&str], max_tokens: usize) -> Result<Vec<Vec<u32>>> {
+    let mut all = Vec::with_capacity(texts.len());
+    for text in texts {
+        let encoding = vocabulary.tokenizer().encode_fast(*text, true).map_err(|error| anyhow!("{error}"))?;
+        let mut ids = encoding.get_ids().to_vec();
+        if ids.len() > max_tokens {
+            let last = ids[ids.len() - 1];
+            ids.truncate(max_tokens - 1);
+            ids.push(last);
+        }
+        all.push(ids);
+    }
+    Ok(all)
+}
+
+fn encode_examples(
+    vocabulary: &Vocabulary,
+    examples: &[Example],
+    max_tokens: usize,
+) -> Result<Vec<Vec<u32>>> {
+    let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
+    encode(vocabulary, &texts, max_tokens)
+}
+
+fn measured(path: &Path, format: Format, vocabulary: &Vocabulary, max_tokens: usize) -> Result<Measured> {
+    let examples = data::read(path, format)?;
+    let ids = encode_examples(vocabulary, &examples, max_tokens)?;
+    Ok(Measured { examples, ids })
+}
+
+/// The units of a source: sentences, or with a context stage whole stories.
+fn units(examples: &[Example], ids: Vec<Vec<u32>>, source: &Source, context: bool) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    let mut line = 0;
+    for (ids, example) in ids.into_iter().zip(examples) {
+        let row = Row::new(ids, example, source);
+        match units.last_mut() {
+            Some(unit) if context && example.line == line => unit.push(row),
+            _ => units.push(vec![row]),
+        }
+        line = example.line;
+    }
+    units
+}
