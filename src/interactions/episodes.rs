@@ -348,7 +348,7 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
 }
 
 /// How far apart the mean sentiments of two tales must be for a name alone to part them.
-const CONTRAST: f64 = 0.6;
+const CONTRAST: f64 = 0.4;
 
 /// Mean sentiment of the sentences that are not neutral, −1..=1.
 fn tone(story: &Story<'_>, episode: &Episode) -> f64 {
