@@ -163,7 +163,8 @@ impl Engine {
     pub fn event_probs(&self, sentences: &[&str]) -> Result<Vec<Option<EventProbs>>, AnalyzeError> {
         let windows: Vec<Windows> =
             sentences.iter().map(|sentence| self.windows(sentence)).collect::<Result<_, _>>()?;
-        let scores = self.score(&windows.iter().collect::<Vec<_>>())?;
+        let vectors = self.vectors(&windows.iter().collect::<Vec<_>>())?;
+        let scores = self.read(&vectors, &windows, &vec![true; windows.len()]);
         Ok(scores.into_iter().map(|scores| scores.events).collect())
     }
 

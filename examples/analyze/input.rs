@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 /// What a file holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// One story.
     Txt,
     /// One JSON object a line, with `text` and `id`.
@@ -24,7 +24,7 @@ pub enum Kind {
 
 /// A story with what came with it.
 #[derive(Debug)]
-pub struct Story {
+pub(crate) struct Story {
     text: String,
     id: Option<String>,
     source: String,
@@ -34,13 +34,13 @@ pub struct Story {
 
 /// A story, or the place of one that could not be read.
 #[derive(Debug)]
-pub enum Item {
+pub(crate) enum Item {
     Story(Story),
     Failed { record: ErrorRecord, bytes: u64 },
 }
 
 impl Item {
-    pub fn document(&self) -> Document<'_> {
+    pub(crate) fn document(&self) -> Document<'_> {
         match self {
             Item::Story(story) => {
                 let document = Document::new(&story.text).with_source(story.source.as_str());
@@ -54,7 +54,7 @@ impl Item {
     }
 
     /// Fields of the input that were asked for, where it has any of them.
-    pub fn carried(&self) -> Option<&Map<String, Value>> {
+    pub(crate) fn carried(&self) -> Option<&Map<String, Value>> {
         match self {
             Item::Story(story) => Some(&story.carried).filter(|carried| !carried.is_empty()),
             Item::Failed { .. } => None,
@@ -62,7 +62,7 @@ impl Item {
     }
 
     /// Bytes of input that it took.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         match self {
             Item::Story(story) => story.bytes,
             Item::Failed { bytes, .. } => *bytes,
@@ -93,7 +93,7 @@ struct Lines {
 }
 
 /// All stories of all inputs, in order.
-pub struct Input {
+pub(crate) struct Input {
     files: VecDeque<PathBuf>,
     lines: Option<Lines>,
     stdin: Kind,
@@ -124,7 +124,7 @@ fn kind_of(path: &Path) -> Option<(Kind, bool)> {
 
 impl Input {
     /// Lists the inputs. A folder stands for the stories in it and below, sorted by name.
-    pub fn new(paths: &[PathBuf], stdin: Kind, carry: Vec<String>, lossy: bool) -> Result<Self> {
+    pub(crate) fn new(paths: &[PathBuf], stdin: Kind, carry: Vec<String>, lossy: bool) -> Result<Self> {
         let mut files = VecDeque::new();
         for path in paths {
             if is_stdin(path) {
@@ -147,7 +147,7 @@ impl Input {
     }
 
     /// Bytes of all inputs together, where that is known.
-    pub fn bytes(&self) -> Option<u64> {
+    pub(crate) fn bytes(&self) -> Option<u64> {
         self.bytes
     }
 

@@ -21,7 +21,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const PLAIN: Style = Style::new();
 
 /// Writes one story, wrapped to `width` columns.
-pub fn write(
+pub(crate) fn write(
     out: &mut impl Write,
     document: &Document<'_>,
     analysis: &Analysis,

@@ -147,8 +147,12 @@ impl Finished<'_> {
             ("accuracy of P(positive) against P(negative)", |marks| marks.polar),
         ];
         for (name, mark) in lines {
-            let cells: Vec<String> =
-                self.marks.iter().filter_map(|(_, marks)| mark(marks)).map(|mark| format!("{mark:.4}")).collect();
+            let cells: Vec<String> = self
+                .marks
+                .iter()
+                .filter_map(|(_, marks)| mark(marks))
+                .map(|mark| format!("{mark:.4}"))
+                .collect();
             if !cells.is_empty() {
                 writeln!(card, "| {name} | {} |", cells.join(" | "))?;
             }
