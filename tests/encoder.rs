@@ -1,4 +1,5 @@
 //! The built-in encoder against its reference, against itself, and against a golden file of exact bits.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -54,8 +55,11 @@ fn vectors(encoder: &dyn Encoder, sequences: &[&[u32]]) -> Vec<f32> {
     out
 }
 
-/// Sentiment and event logits of each sequence.
-fn logits(model: &Model, sequences: &[&[u32]]) -> Vec<(Vec<f32>, Vec<f32>)> {
+/// Logits of sentiment and events.
+type Logits = (Vec<f32>, Vec<f32>);
+
+/// The logits of each sequence.
+fn logits(model: &Model, sequences: &[&[u32]]) -> Vec<Logits> {
     let encoder = model.encoder();
     let vectors = vectors(&*encoder, sequences);
     let events = model.event_head().expect("an event head");
@@ -278,14 +282,12 @@ fn int8_agrees_with_f32() {
     let (float, int8) = (logits(&float, &sequences), logits(&int8, &sequences));
     let same = float.iter().zip(&int8).filter(|(a, b)| argmax(&a.0) == argmax(&b.0)).count();
     let share = same as f64 / sequences.len() as f64;
-    let mean = |pick: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
+    let mean = |pick: fn(&Logits) -> &Vec<f32>| {
         let pairs = || float.iter().zip(&int8).flat_map(|(a, b)| pick(a).iter().zip(pick(b)));
         pairs().map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / pairs().count() as f64
     };
     // An event is said where its probability is at least 0.25, as the model's own figures were made.
-    let said = |row: &(Vec<f32>, Vec<f32>)| -> Vec<bool> {
-        row.1.iter().map(|logit| *logit >= -1.098_612_3).collect()
-    };
+    let said = |row: &Logits| -> Vec<bool> { row.1.iter().map(|logit| *logit >= -1.098_612_3).collect() };
     let (mut either, mut both) = (0, 0);
     for (a, b) in float.iter().zip(&int8) {
         for (a, b) in said(a).into_iter().zip(said(b)) {

@@ -1,4 +1,5 @@
 //! Model folders that are damaged, wrong or hostile: always a typed error that says what is wrong, never a panic.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -107,6 +108,9 @@ impl Files {
     }
 }
 
+/// What is done to a sound model's tensors.
+type Change = fn(&mut Tensors);
+
 fn floats(shape: &[usize], values: &[f32]) -> (Dtype, Vec<usize>, Vec<u8>) {
     (Dtype::F32, shape.to_vec(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
 }
@@ -210,7 +214,7 @@ fn weights_that_are_no_safetensors_file() {
 fn tensors_that_do_not_fit() {
     let query = "bert.encoder.layer.0.attention.self.query.weight";
     let words = "bert.embeddings.word_embeddings.weight";
-    let cases: [(&str, fn(&mut Tensors), &str); 9] = [
+    let cases: [(&str, Change, &str); 9] = [
         (
             "missing",
             |tensors| drop(tensors.remove("bert.encoder.layer.0.output.dense.weight")),

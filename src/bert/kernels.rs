@@ -95,7 +95,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     // ln 2 in two parts, the first exact in few bits.
     let r = whole.mul_add(-0.693_359_4, clamped);
     let r = whole.mul_add(2.121_944_4e-4, r);
-    let p = r.mul_add(1.388_888_9e-3, 8.333_333_5e-3);
+    let p = r.mul_add(1.388_888_9e-3, 8.333_334e-3);
     let p = p.mul_add(r, 4.166_666_6e-2);
     let p = p.mul_add(r, 1.666_666_7e-1);
     let p = p.mul_add(r, 0.5);

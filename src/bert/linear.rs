@@ -30,11 +30,6 @@ thread_local! {
     static ENGINES: Engines = Engines { float: GemmExecutor::new(), int8: GemmExecutor::new() };
 }
 
-/// Which kernels this machine runs, f32 and int8.
-pub(super) fn kernels() -> (String, String) {
-    ENGINES.with(|engines| (engines.float.kernel_name().into(), engines.int8.kernel_name().into()))
-}
-
 /// y = x Wᵀ + b, for W `[outputs, inputs]`.
 pub(super) struct Linear {
     inputs: usize,

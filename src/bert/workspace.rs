@@ -43,7 +43,7 @@ impl Bytes {
 
 /// Workspaces that wait for the next forward.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Vec<Box<Workspace>>>);
+pub(super) struct Pool(Mutex<Vec<Workspace>>);
 
 impl Pool {
     /// Runs `work` with a workspace.
