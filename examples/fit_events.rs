@@ -17,6 +17,8 @@
 //!
 //! Run it again whenever the model or the rules change.
 
+#![allow(clippy::print_stdout)] // a program that reports
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
