@@ -337,6 +337,7 @@ fn fit(numbers: &mut MergeNumbers, stories: &[&Vec<Vec<Cell>>], codes: &[String]
 }
 
 /// Solves a system of three equations by elimination.
+#[allow(clippy::needless_range_loop)] // rows and columns by number, as the method is written
 fn solve(mut a: [[f64; 3]; 3], mut b: [f64; 3]) -> [f64; 3] {
     for i in 0..3 {
         let pivot = a[i][i] + 1e-12;
