@@ -17,6 +17,8 @@
 //!
 //! Run it again whenever the model or the rules change.
 
+#![allow(clippy::print_stdout)] // a program that reports
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -335,6 +337,7 @@ fn fit(numbers: &mut MergeNumbers, stories: &[&Vec<Vec<Cell>>], codes: &[String]
 }
 
 /// Solves a system of three equations by elimination.
+#[allow(clippy::needless_range_loop)] // rows and columns by number, as the method is written
 fn solve(mut a: [[f64; 3]; 3], mut b: [f64; 3]) -> [f64; 3] {
     for i in 0..3 {
         let pivot = a[i][i] + 1e-12;

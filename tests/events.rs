@@ -1,5 +1,7 @@
 //! Events from rules through the public interface: places, actors, scope, users' own rules, any text.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -207,8 +209,11 @@ const WORDS: &[&str] = &[
 fn check(text: &str) {
     thread_local!(static EXTRACTOR: Extractor = Extractor::built_in().unwrap());
     EXTRACTOR.with(|extractor| {
-        let segments = segment(text);
-        let content = vec![true; segments.len()];
+        // Two halves as sentences, wherever they are cut.
+        let cut = text.floor_char_boundary(text.len() / 2);
+        let halves = [Span::new(0, cut), Span::new(cut, text.len())];
+        let segments = halves.map(|span| Segment::new(span, 0, BlockKind::Paragraph));
+        let content = [true, true];
         let events = extractor.extract(text, &segments, &content, |_| None);
         for event in &events {
             assert!(event.span().get(text).is_some_and(|words| !words.is_empty()));
