@@ -3,6 +3,8 @@
 //! A boundary is the byte offset at which a sentence ends, without the white space behind it; the last of a story counts.
 //! A span is right if both its offsets are. With `--errors` every missed (`-`) and invented (`+`) boundary is printed.
 
+#![allow(clippy::print_stdout)] // a program that reports
+
 use std::collections::BTreeSet;
 
 use anyhow::Context;

@@ -1,5 +1,6 @@
 //! The promises of the front door: any text, any batch, any thread, the same bits.
 #![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::cell::Cell;
 use std::sync::LazyLock;

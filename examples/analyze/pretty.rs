@@ -98,7 +98,7 @@ fn write_interaction(
         out,
         "  #{} {BOLD}{}{BOLD:#}: {style}{:.0}{style:#} of 100 (90 % within {:.0} to {:.0})",
         interaction.id(),
-        provider.as_deref().unwrap_or("provider not named"),
+        provider.unwrap_or("provider not named"),
         score.value(),
         score.low(),
         score.high(),

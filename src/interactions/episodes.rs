@@ -306,7 +306,7 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             let Name { strength, company_words, .. } = names.all[name];
             let strong = strength >= STRONG || company_words && strength >= 1 || opens;
             let opener = label.is_some() || current.is_none();
-            if !strong && !(opener && strength >= 2) {
+            if !(strong || opener && strength >= 2) {
                 continue;
             }
             // A tale without a name yet takes the first one; an opening phrase tells of somebody new.

@@ -133,10 +133,10 @@ fn heads(line: &str, furniture: bool, in_comments: bool) -> Option<(String, bool
             return Some((name, false));
         }
     }
-    if in_comments || furniture && line.contains("post") {
-        if let Some(name) = named(&DATED) {
-            return Some((name, false));
-        }
+    if (in_comments || furniture && line.contains("post"))
+        && let Some(name) = named(&DATED)
+    {
+        return Some((name, false));
     }
     if in_comments {
         for pattern in [&NAME, &NAME_THEN_WORDS] {

@@ -111,7 +111,7 @@ fn wraps(lines: &[Line<'_>]) -> bool {
             whole += 1;
         }
     }
-    if broken < WRAP_EVIDENCE || longest > 160 || longest < SHORT_LINE {
+    if broken < WRAP_EVIDENCE || !(SHORT_LINE..=160).contains(&longest) {
         return false;
     }
     let full = lines
