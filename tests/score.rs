@@ -1,4 +1,5 @@
 //! What the experience score promises, whatever the events and sentiments are.
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 use amends::{
     Actor, Event, EventType, Flag, LinkKind, Reason, ScoreInput, Scored, Scorer, SentenceId, Sentiment, Span,

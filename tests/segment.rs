@@ -1,4 +1,5 @@
 //! Sentences: cases in plain words, promises on any text, quality floors on labelled stories.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of tests
 
 use std::collections::BTreeSet;
 use std::time::Instant;
