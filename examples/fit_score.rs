@@ -14,6 +14,8 @@
 //! The loss is Huber's on the 0..100 scale, with a ridge towards the weights of the literature
 //! (`data/score/literature.toml`); every weight keeps the sign that makes the score monotone. The interval is
 //! set on held-out fifths of TRAIN, or on `--calibrate FILE`.
+#![allow(clippy::print_stdout)] // a program that reports
+#![allow(clippy::needless_range_loop)] // rows and columns by number, as the method is written
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
