@@ -196,7 +196,7 @@ impl Model {
     ) -> Result<Self, LoadError> {
         let Files { weights, weights_sha256, tokenizer, config } = files;
         let tensors = Tensors::parse(weights)?;
-        let mut loader = Loader { tensors: &tensors, precision, keep, used: Vec::new() };
+        let mut loader = Loader { tensors: &tensors, precision, keep, used: Vec::new(), reordered: false };
         let weights = loader.bert(&config)?;
         let dims = config.dims();
         let sentiment = loader.head("sentiment", &config.sentiment, &sentiment_labels(), dims.hidden)?;
@@ -204,6 +204,10 @@ impl Model {
             Some(head) => Some(loader.head("events", head, &event_labels(), dims.hidden)?),
             None => None,
         };
+        if loader.reordered && config.context.is_some() {
+            let message = "a model with a context stage must list its labels in amends' own order";
+            return Err(LoadError::new(LoadErrorKind::Labels, message));
+        }
         let used = loader.used;
         let mut extra = HashMap::new();
         for name in tensors.names() {
@@ -317,6 +321,8 @@ struct Loader<'t, 'a, K> {
     precision: Precision,
     keep: K,
     used: Vec<String>,
+    /// Whether a head's outputs stand in another order in the file.
+    reordered: bool,
 }
 
 impl<'a, K: Fn(Matrix<'a>) -> Matrix<'static>> Loader<'_, 'a, K> {
@@ -398,7 +404,10 @@ impl<'a, K: Fn(Matrix<'a>) -> Matrix<'static>> Loader<'_, 'a, K> {
         let rows = weight.to_f32();
         let sorted: Vec<f32> =
             order.iter().flat_map(|&row| rows[row * inputs..][..inputs].iter().copied()).collect();
-        let bias = order.iter().map(|&row| bias[row]).collect();
+        // The shift goes into the bias, so that (logit + shift * temperature) / temperature is what was meant.
+        let shift = config.shift * config.temperature;
+        let bias = order.iter().map(|&row| bias[row] + shift).collect();
+        self.reordered |= order.iter().enumerate().any(|(at, &row)| at != row);
         self.used.extend([weight_name, bias_name]);
         Ok(Head { dense: FloatDense::new(&sorted, bias), temperature: config.temperature })
     }
