@@ -1,4 +1,57 @@
 //! Reads what customers write about how they were served, and tells whether the company made amends.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")] {
+//! use amends::{Analyzer, EventType, Status};
+//!
+//! let analyzer = Analyzer::embedded()?;
+//! let text = "The parcel never came. Not once did anyone apologise.";
+//! let analysis = analyzer.analyze(text)?;
+//!
+//! let apology = analysis.events().iter().find(|event| *event.event_type() == EventType::Apology);
+//! let apology = apology.expect("an apology, if only a missing one");
+//! assert_eq!(apology.status(), Status::Absent);
+//! assert_eq!(&text[apology.span()], "apologise");
+//! assert!(analysis.interactions()[0].score().value() < 30.0);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The types you will meet
+//!
+//! - [`Analyzer`] reads stories. It is built once and shared.
+//! - [`Document`] is a story with its name; a `&str` will do.
+//! - [`Analysis`] is what was found: [`Sentence`]s with their [`Sentiment`], [`Event`]s, [`Interaction`]s with their
+//!   [`Score`]. It owns no text; all places are [`Span`]s.
+//! - [`output::StoryRecord`] is the owned form that is written as JSON.
+//!
+//! # How to
+//!
+//! - analyse many stories: [`Analyzer::analyze_batch`], or [`Analyzer::analyze_iter`] for a stream;
+//! - take another model: [`AnalyzerBuilder::model_dir`], [`AnalyzerBuilder::engine`];
+//! - add events and rules of your own: [`AnalyzerBuilder::rules_dir`];
+//! - weigh events differently: [`AnalyzerBuilder::weights`] with [`Weights::from_toml`];
+//! - use a part alone: [`segment`] finds sentences, [`Extractor`] finds events, [`Scorer`] scores, [`Encoder`] turns
+//!   tokens into vectors.
+//!
+//! # What is promised
+//!
+//! - Offsets are UTF-8 bytes of the text that went in, half open, and lie between characters.
+//! - Sentences are sorted and do not overlap; between them is nothing but white space.
+//! - Any text has a result. The embedded engine fails only on a text above [`Limits::max_text_bytes`].
+//! - The same text has the same result, bit for bit, whatever is analysed beside it, in whatever order and on however
+//!   many threads; at int8 also on whatever CPU.
+//! - No network, no global state, no environment variables.
+//!
+//! # How fast it is
+//!
+//! Nearly all time goes into the encoder; `cargo bench --bench pipeline` and `--bench encode` measure it where you are,
+//! and the README has figures with machine and date.
+//!
+//! # Features
+//!
+//! - `embedded` (default): the model is compiled in. Without it, name a model.
+//! - `rust-bert`: checkpoints of the BERT family on libtorch 2.4, which must be installed.
 
 mod analysis;
 mod analyzer;
@@ -53,3 +106,8 @@ pub use span::{InteractionId, SentenceId, Span};
 pub use tokenize::{Token, Tokenizer};
 #[cfg(feature = "rust-bert")]
 pub use torch::{TorchBatching, TorchDevice, TorchEncoder, TorchOptions, TorchOutput, TorchPrecision};
+
+/// The README's example, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

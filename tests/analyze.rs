@@ -1,0 +1,145 @@
+//! The main command, run as a user runs it.
+#![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use amends::output::Record;
+use serde_json::Value;
+
+/// The example that `cargo test` has built beside this test.
+fn analyze() -> Command {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.extend(["examples", "analyze"]);
+    path.set_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.exists(), "{} is not built: run `cargo test` or `cargo build --examples`", path.display());
+    let mut command = Command::new(path);
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("amends-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    output.stdout.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn bad_input_is_reported_in_its_place_and_the_run_goes_on() {
+    let folder = Folder::new("bad-input");
+    folder.write("a.txt", b"They lost my bag and nobody apologised.");
+    folder.write("b.txt", b"caf\xe9");
+    folder.write(
+        "c.jsonl",
+        b"{\"id\": 7, \"text\": \"Quick and friendly.\", \"stars\": 5}\n\nnot json\n{\"text\": \"Rude.\"}\n",
+    );
+    folder.write("ignored.csv", b"a,b");
+    let output = analyze().args(["--carry", "stars"]).arg(&folder.0).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let found = lines(&output);
+    let source = |at: usize| found[at]["source"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    assert_eq!(
+        (0..found.len()).map(source).collect::<Vec<_>>(),
+        ["a.txt", "b.txt", "c.jsonl:1", "c.jsonl:3", "c.jsonl:4"]
+    );
+    assert_eq!(found[0]["id"], "a");
+    assert_eq!(found[1]["error"]["kind"], "encoding");
+    assert_eq!(found[1]["error"]["message"], "not UTF-8 at byte 3");
+    assert_eq!(found[2]["id"], "7");
+    assert_eq!(found[2]["carried"]["stars"], 5);
+    assert_eq!(found[3]["error"]["kind"], "json");
+    assert_eq!(found[4]["schema"], 1);
+    assert!(found[4].get("carried").is_none());
+    for line in &found {
+        serde_json::from_value::<Record>(line.clone()).unwrap();
+    }
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(messages.contains("b.txt: not UTF-8 at byte 3"), "{messages}");
+    assert!(messages.contains("c.jsonl:3: "), "{messages}");
+
+    let output = analyze().arg("--lossy").arg(folder.0.join("b.txt")).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(lines(&output)[0]["text_bytes"], 6);
+}
+
+#[test]
+fn what_cannot_start_says_why() {
+    let output = analyze().arg("/no/such/story.txt").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/story.txt"));
+    let output = analyze().args(["--model-dir", "/no/such/model"]).arg("-").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn standard_input_and_packed_lines() {
+    let mut child = analyze()
+        .args(["--format", "jsonl", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"They called me back within the hour.").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(lines(&output)[0]["text_bytes"], 36);
+
+    let folder = Folder::new("packed");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(b"{\"id\":\"x\",\"text\":\"Fine.\"}\n{\"id\":\"y\",\"text\":\"Bad.\"}\n").unwrap();
+    let path = folder.write("two.jsonl.gz", &packed.finish().unwrap());
+    let output = analyze().arg(path).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        lines(&output).iter().map(|line| line["id"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["x", "y"]
+    );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = Folder::new("pipe");
+    let row = b"{\"text\": \"They were kind, and it was quick.\"}\n";
+    let path = folder.write("many.jsonl", &row.repeat(3_000));
+    let mut child = analyze().arg(path).stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with('{'));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn pretty_output_shows_every_sentence_and_score() {
+    let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/stories");
+    let output = analyze().args(["--format", "pretty"]).arg(&stories).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains('\u{1b}'), "NO_COLOR is respected");
+    assert_eq!(text.matches("── ").count(), std::fs::read_dir(stories).unwrap().count());
+    assert!(text.contains("of 100 (90 % within "));
+    assert!(text.contains("no apology"));
+}
