@@ -43,7 +43,8 @@ mod tests {
         let layout = Layout::new(&small(), 2);
         let weights = Tensor::randn([layout.len()], (Kind::Float, Device::Cpu));
         let distance = |other: &Tensor| (&weights - other).abs().max().double_value(&[]);
-        let (half, eight, four) = (in_f16(&weights), in_bits(&weights, &layout, 8), in_bits(&weights, &layout, 4));
+        let (half, eight, four) =
+            (in_f16(&weights), in_bits(&weights, &layout, 8), in_bits(&weights, &layout, 4));
         assert!(distance(&half) > 0.0 && distance(&half) < 0.01);
         assert!(distance(&half) < distance(&eight) && distance(&eight) < distance(&four));
         assert!(distance(&four) < 5.0 / 14.0 + 0.01);
