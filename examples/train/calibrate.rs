@@ -1,46 +1,101 @@
 //! Making the probabilities of both heads mean what they say.
 //!
-//! The sentiment logits are divided by one temperature (Guo and others 2017); the event logits get a
-//! temperature and a shift (Platt 1999), because most event labels are rare and a wish to be sure about
-//! frequent ones moves them all. Both are fitted on the dev stories by maximum likelihood.
+//! Logits get a shift and are divided by a temperature (Platt 1999; Guo and others 2017): those of the
+//! neutral class, because the sources disagree about what is neutral, and those of all events, because
+//! most are rare. Both are fitted on the dev stories by maximum likelihood. Positive and negative move
+//! together, so which of the two is the likelier stays as it was.
+
+use std::fmt;
+
+use tch::Tensor;
 
 use crate::data::Example;
+use crate::layout::Layout;
 use crate::metrics::{
-    Prediction, calibration_error, class, event_sureness, sentiment_sureness, sigmoid, softmax,
+    Prediction, calibration_error, class, event_sureness, sentiment_f1, sentiment_sureness, sigmoid, softmax,
 };
 
 /// Parameters of the calibrated heads, and the calibration errors before and after.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Calibration {
-    /// Sentiment probabilities are the softmax of logits / temperature.
+    /// Sentiment probabilities are the softmax of logits / temperature, plus the shift for neutral.
     pub(crate) sentiment_temperature: f64,
+    pub(crate) neutral_shift: f64,
     /// Event probabilities are the sigmoid of logit / temperature + shift.
     pub(crate) event_temperature: f64,
     pub(crate) event_shift: f64,
     /// Expected calibration error before, and after as measured on sentences that the fit did not see.
     pub(crate) sentiment_error: (f64, f64),
     pub(crate) event_error: (f64, f64),
+    /// Sentiment macro-F1 before, and after as measured on sentences that the fit did not see.
+    pub(crate) sentiment_f1: (f64, f64),
 }
 
-/// Fits on all examples; the errors "after" are of two fits, each on every other story, measured on the rest.
+impl Calibration {
+    /// The weights with both shifts in the biases of the heads, so that only the temperatures are left to
+    /// apply.
+    pub(crate) fn shifted(&self, weights: &Tensor, layout: &Layout) -> Tensor {
+        let shifted = weights.copy();
+        for (name, view) in layout.views(&shifted) {
+            match name.as_str() {
+                "sentiment.bias" => {
+                    let _ =
+                        view.narrow(0, 1, 1).g_add_scalar_(self.neutral_shift * self.sentiment_temperature);
+                }
+                "events.bias" => {
+                    let _ = view.shallow_clone().g_add_scalar_(self.event_shift * self.event_temperature);
+                }
+                _ => (),
+            }
+        }
+        shifted
+    }
+}
+
+impl fmt::Display for Calibration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "sentiment: temperature {:.3}, neutral shift {:.3}, calibration error {:.4} before, {:.4} after, macro-F1 \
+             {:.4} before, {:.4} after; events: temperature {:.3}, shift {:.3}, calibration error {:.4} before, {:.4} after",
+            self.sentiment_temperature,
+            self.neutral_shift,
+            self.sentiment_error.0,
+            self.sentiment_error.1,
+            self.sentiment_f1.0,
+            self.sentiment_f1.1,
+            self.event_temperature,
+            self.event_shift,
+            self.event_error.0,
+            self.event_error.1
+        )
+    }
+}
+
+/// Fits on all examples; what is measured "after" is of two fits, each on every other story, on the rest.
 pub(crate) fn calibrate(examples: &[Example], predictions: &[Prediction]) -> Calibration {
-    let temperature = sentiment_temperature(examples, predictions);
+    let (temperature, neutral_shift) = sentiment_line(examples, predictions);
     let (scale, shift) = event_line(examples, predictions);
-    let mut sentiment = Vec::new();
-    let mut events = Vec::new();
+    let mut unseen = (Vec::new(), Vec::new());
+    let (mut sentiment, mut events) = (Vec::new(), Vec::new());
     for fold in [0, 1] {
         let part = |keep: bool| {
             let pairs = examples.iter().zip(predictions).filter(|(e, _)| (e.line % 2 == fold) == keep);
             pairs.map(|(e, p)| (e.clone(), p.clone())).unzip::<_, _, Vec<_>, Vec<_>>()
         };
         let ((fit, fit_predictions), (rest, rest_predictions)) = (part(true), part(false));
-        let temperature = sentiment_temperature(&fit, &fit_predictions);
-        sentiment.extend(sentiment_sureness(&rest, &rest_predictions, temperature));
         let line = event_line(&fit, &fit_predictions);
         events.extend(event_sureness(&rest, &rest_predictions, line));
+        let (temperature, shift) = sentiment_line(&fit, &fit_predictions);
+        let shifted: Vec<Prediction> =
+            rest_predictions.iter().map(|p| shift_neutral(p, temperature * shift)).collect();
+        sentiment.extend(sentiment_sureness(&rest, &shifted, temperature));
+        unseen.0.extend(rest);
+        unseen.1.extend(shifted);
     }
     Calibration {
         sentiment_temperature: temperature,
+        neutral_shift,
         event_temperature: 1.0 / scale,
         event_shift: shift,
         sentiment_error: (
@@ -51,27 +106,55 @@ pub(crate) fn calibrate(examples: &[Example], predictions: &[Prediction]) -> Cal
             calibration_error(&event_sureness(examples, predictions, (1.0, 0.0))),
             calibration_error(&events),
         ),
+        sentiment_f1: (sentiment_f1(examples, predictions).1, sentiment_f1(&unseen.0, &unseen.1).1),
     }
 }
 
-/// The temperature with the largest likelihood, found by golden-section search over its logarithm.
-fn sentiment_temperature(examples: &[Example], predictions: &[Prediction]) -> f64 {
+fn shift_neutral(prediction: &Prediction, by: f64) -> Prediction {
+    let [negative, neutral, positive] = prediction.sentiment;
+    Prediction { sentiment: [negative, neutral + by as f32, positive], events: prediction.events.clone() }
+}
+
+/// Temperature and neutral shift with the largest likelihood: golden-section searches, one within the
+/// other (the loss is convex in the inverse temperature and the shift).
+fn sentiment_line(examples: &[Example], predictions: &[Prediction]) -> (f64, f64) {
     let labelled: Vec<(usize, [f32; 3])> = (examples.iter().zip(predictions))
         .filter_map(|(example, prediction)| Some((example.label.and_then(class)?, prediction.sentiment)))
         .collect();
     if labelled.is_empty() {
-        return 1.0;
+        return (1.0, 0.0);
     }
-    let loss = |log: f64| -> f64 {
-        labelled.iter().map(|&(gold, logits)| -softmax(logits, log.exp())[gold].max(1e-12).ln()).sum()
+    let loss = |log_temperature: f64, shift: f64| -> f64 {
+        let temperature = log_temperature.exp();
+        let one = |&(gold, [negative, neutral, positive]): &(usize, [f32; 3])| {
+            let logits = [negative, neutral + (shift * temperature) as f32, positive];
+            -softmax(logits, temperature)[gold].max(1e-12).ln()
+        };
+        labelled.iter().map(one).sum()
     };
+    let range = (0.2f64.ln(), 5f64.ln());
+    let temperature_at = |shift: f64| least(range, |log| loss(log, shift));
+    let shift = least((-2.0, 2.0), |shift| loss(temperature_at(shift), shift));
+    (temperature_at(shift).exp(), shift)
+}
+
+/// Where a function of one minimum is least within a range, by golden-section search.
+fn least((mut low, mut high): (f64, f64), loss: impl Fn(f64) -> f64) -> f64 {
     let golden = (5f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (0.2f64.ln(), 5f64.ln());
-    for _ in 0..40 {
-        let (a, b) = (high - golden * (high - low), low + golden * (high - low));
-        if loss(a) < loss(b) { high = b } else { low = a }
+    let (mut a, mut b) = (high - golden * (high - low), low + golden * (high - low));
+    let (mut at_a, mut at_b) = (loss(a), loss(b));
+    for _ in 0..22 {
+        if at_a < at_b {
+            (high, b, at_b) = (b, a, at_a);
+            a = high - golden * (high - low);
+            at_a = loss(a);
+        } else {
+            (low, a, at_a) = (a, b, at_b);
+            b = low + golden * (high - low);
+            at_b = loss(b);
+        }
     }
-    ((low + high) / 2.0).exp()
+    (low + high) / 2.0
 }
 
 /// Scale and shift of the event logits with the largest likelihood, by Newton's method (the loss is convex).
@@ -121,14 +204,16 @@ mod tests {
     use crate::stream::Rng;
     use amends::SentimentLabel;
 
-    /// Sentences whose true probabilities are those of the logits divided by 2, and moved by 0.5 for events.
+    /// Sentences whose true probabilities are those of the logits divided by 2, and moved by 0.5 for events
+    /// and by 0.8 for neutral.
     fn sample(count: usize) -> (Vec<Example>, Vec<Prediction>) {
         let mut rng = Rng::new(11);
         let mut examples = Vec::new();
         let mut predictions = Vec::new();
         for line in 0..count {
             let sentiment = [0; 3].map(|_| (rng.uniform() * 8.0 - 4.0) as f32);
-            let p = softmax(sentiment, 2.0);
+            let [negative, neutral, positive] = sentiment;
+            let p = softmax([negative, neutral + 1.6, positive], 2.0);
             let draw = rng.uniform();
             let label = match draw {
                 _ if draw < p[0] => SentimentLabel::Negative,
@@ -157,6 +242,8 @@ mod tests {
         let (examples, predictions) = sample(3000);
         let found = calibrate(&examples, &predictions);
         assert!((found.sentiment_temperature - 2.0).abs() < 0.2, "{found:?}");
+        assert!((found.neutral_shift - 0.8).abs() < 0.15, "{found:?}");
+        assert!(found.sentiment_f1.1 > found.sentiment_f1.0, "{found:?}");
         assert!((found.event_temperature - 2.0).abs() < 0.1, "{found:?}");
         assert!((found.event_shift - 0.5).abs() < 0.05, "{found:?}");
         assert!(found.sentiment_error.0 > 0.1 && found.sentiment_error.1 < 0.04, "{found:?}");

@@ -22,6 +22,7 @@ pub(crate) struct Finished<'r> {
     pub(crate) context: i64,
     pub(crate) layers: usize,
     pub(crate) layout: &'r Layout,
+    /// With the shifts of the calibration in their biases.
     pub(crate) weights: &'r Tensor,
     pub(crate) vocabulary: &'r Vocabulary,
     pub(crate) calibration: Calibration,
@@ -73,12 +74,12 @@ impl Finished<'_> {
         object.remove("_name_or_path");
         object.insert("vocab_size".to_owned(), json!(self.vocabulary.rows().len()));
         object.insert("num_hidden_layers".to_owned(), json!(self.layers));
+        object.insert("max_tokens".to_owned(), json!(self.max_tokens));
         let calibration = &self.calibration;
         object.insert(
             "heads".to_owned(),
             json!({
                 "input": "pooler_output (tanh of the pooler dense layer on the first token)",
-                "max_tokens": self.max_tokens,
                 "sentiment": {
                     "activation": "softmax",
                     "labels": ["negative", "neutral", "positive"],
@@ -88,7 +89,6 @@ impl Finished<'_> {
                     "activation": "sigmoid",
                     "labels": event_labels(),
                     "temperature": calibration.event_temperature,
-                    "shift": calibration.event_shift,
                     "threshold": self.threshold(),
                 },
             }),
@@ -108,7 +108,7 @@ impl Finished<'_> {
     fn threshold(&self) -> f64 {
         let raw = self.marks[1].1.events.threshold;
         let logit = (raw / (1.0 - raw)).ln();
-        crate::metrics::sigmoid(logit / self.calibration.event_temperature + self.calibration.event_shift)
+        crate::metrics::sigmoid(logit / self.calibration.event_temperature)
     }
 
     fn card(&self) -> Result<String> {
@@ -168,14 +168,20 @@ impl Finished<'_> {
         let (before, after) = calibration.sentiment_error;
         writeln!(
             card,
-            "| sentiment | temperature {:.3} | {before:.4} | {after:.4} |",
-            calibration.sentiment_temperature
+            "| sentiment | temperature {:.3}, neutral shift {:.3} | {before:.4} | {after:.4} |",
+            calibration.sentiment_temperature, calibration.neutral_shift
         )?;
         let (before, after) = calibration.event_error;
         writeln!(
             card,
             "| events | temperature {:.3}, shift {:.3} | {before:.4} | {after:.4} |",
             calibration.event_temperature, calibration.event_shift
+        )?;
+        let (before, after) = calibration.sentiment_f1;
+        writeln!(card, "\nSentiment macro-F1 by the same halves: {before:.4} before, {after:.4} after.")?;
+        writeln!(
+            card,
+            "The shifts are in the biases of the exported weights; the temperatures are to be applied."
         )?;
         writeln!(card, "\n## Training\n")?;
         writeln!(

@@ -68,11 +68,11 @@
 //!
 //! `RUN/log.jsonl` has every loss and score. `RUN/model` has the finished model: `model.safetensors` (f16),
 //! `config.json`, `tokenizer.json`, a model card and checksums. Both heads are calibrated on the dev stories;
-//! `heads` in `config.json` holds the parameters:
+//! `heads` in `config.json` holds their temperatures (shifts are in the exported biases already):
 //!
 //! ```text
 //! P(sentiment) = softmax(logits / heads.sentiment.temperature)
-//! P(event)     = sigmoid(logit / heads.events.temperature + heads.events.shift)
+//! P(event)     = sigmoid(logit / heads.events.temperature)
 //! ```
 //!
 //! `examples/quantize.rs` turns the folder into the embedded format.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
 use crate::input::{Chunk, Input, Packing};
-use crate::layout::{Config, Layout};
+use crate::layout::{Config, Layout, Slot};
 
 /// What the model says of a batch, in f32.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Network {
     config: Config,
     context: i64,
     places: HashMap<String, usize>,
+    /// Tensors that are looked up or used in f32, so that no copy in `kind` is needed.
+    lookup: Vec<bool>,
     dropout: f64,
     /// What the encoder computes in; sums of products are f32 in either.
     kind: Kind,
@@ -36,7 +38,9 @@ impl Network {
     pub(crate) fn new(config: &Config, context: i64, layout: &Layout, dropout: f64, kind: Kind) -> Network {
         let places =
             layout.slots.iter().enumerate().map(|(place, slot)| (slot.name.clone(), place)).collect();
-        Network { config: config.clone(), context, places, dropout, kind }
+        let lookup = |slot: &Slot| slot.group.head || slot.name.ends_with("_embeddings.weight");
+        let lookup = layout.slots.iter().map(lookup).collect();
+        Network { config: config.clone(), context, places, lookup, dropout, kind }
     }
 
     /// Runs a batch. `tensors` are in the order of the layout. Rows of the output are in the order of the
@@ -44,7 +48,9 @@ impl Network {
     pub(crate) fn forward(&self, tensors: &[Tensor], input: &Input, train: bool) -> Output {
         let of = |name: &str| tensors[self.places[name]].shallow_clone();
         let drop = |x: Tensor| if train && self.dropout > 0.0 { x.dropout(self.dropout, true) } else { x };
-        let cast: Vec<Tensor> = tensors.iter().map(|tensor| tensor.to_kind(self.kind)).collect();
+        let cast: Vec<Tensor> = (tensors.iter().zip(&self.lookup))
+            .map(|(tensor, &lookup)| if lookup { tensor.shallow_clone() } else { tensor.to_kind(self.kind) })
+            .collect();
         let pooled: Vec<Tensor> =
             input.chunks.iter().map(|chunk| self.encode(tensors, &cast, chunk, train)).collect();
         let mut pooled = Tensor::cat(&pooled, 0);

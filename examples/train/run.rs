@@ -88,28 +88,19 @@ fn finish(options: &Options, recipe: &Recipe, setup: &Setup, state: &State, log:
             anyhow::Ok((marks(&setup.dev, &stories, polar.as_deref()), stories))
         })
     };
-    let mut all = vec![("f32".to_owned(), run(&best)?.0)];
-    let (f16_marks, stories) = run(&in_f16(&best))?;
-    all.push(("f16 as exported".to_owned(), f16_marks));
+    let (trained, stories) = run(&best)?;
+    let calibration = calibrate(&setup.dev.stories.examples, &stories);
+    log.say(&calibration.to_string());
+    let shifted = calibration.shifted(&best, &setup.layout);
+    let mut all = vec![("f32, before calibration".to_owned(), trained)];
+    all.push(("f16 as exported".to_owned(), run(&in_f16(&shifted))?.0));
     for &bits in &options.bits {
-        all.push((format!("{bits}-bit matrices"), run(&in_bits(&best, &setup.layout, bits))?.0));
+        all.push((format!("{bits}-bit matrices"), run(&in_bits(&shifted, &setup.layout, bits))?.0));
     }
     for (name, marks) in &all {
         log.say(&format!("{name}: {marks}"));
         log.write(&json!({"finished": name, "dev": marks.to_json()}))?;
     }
-    let calibration = calibrate(&setup.dev.stories.examples, &stories);
-    log.say(&format!(
-        "sentiment: temperature {:.3}, calibration error {:.4} before, {:.4} after",
-        calibration.sentiment_temperature, calibration.sentiment_error.0, calibration.sentiment_error.1
-    ));
-    log.say(&format!(
-        "events: temperature {:.3}, shift {:.3}, calibration error {:.4} before, {:.4} after",
-        calibration.event_temperature,
-        calibration.event_shift,
-        calibration.event_error.0,
-        calibration.event_error.1
-    ));
     let notes = match &options.notes {
         Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
         None => String::new(),
@@ -119,7 +110,7 @@ fn finish(options: &Options, recipe: &Recipe, setup: &Setup, state: &State, log:
         context,
         layers: setup.config.num_hidden_layers,
         layout: &setup.layout,
-        weights: &best,
+        weights: &shifted,
         vocabulary: &setup.vocabulary,
         calibration,
         max_tokens: recipe.model.max_tokens,
