@@ -404,9 +404,7 @@ impl<'a, K: Fn(Matrix<'a>) -> Matrix<'static>> Loader<'_, 'a, K> {
         let rows = weight.to_f32();
         let sorted: Vec<f32> =
             order.iter().flat_map(|&row| rows[row * inputs..][..inputs].iter().copied()).collect();
-        // The shift goes into the bias, so that (logit + shift * temperature) / temperature is what was meant.
-        let shift = config.shift * config.temperature;
-        let bias = order.iter().map(|&row| bias[row] + shift).collect();
+        let bias = order.iter().map(|&row| bias[row]).collect();
         self.reordered |= order.iter().enumerate().any(|(at, &row)| at != row);
         self.used.extend([weight_name, bias_name]);
         Ok(Head { dense: FloatDense::new(&sorted, bias), temperature: config.temperature })

@@ -172,23 +172,6 @@ fn heads_are_sorted_by_their_labels() {
 }
 
 #[test]
-fn a_shift_is_added_after_the_temperature() {
-    let mut files = Files::sound();
-    let plain = load(&files.write("no-shift")).unwrap();
-    files.description =
-        files.description.replace("[sentiment]\n", "[sentiment]\ntemperature = 2.0\nshift = 0.75\n");
-    let shifted = load(&files.write("shift")).unwrap();
-    let vector = vector(&plain, &[5, 6]).unwrap();
-    let (mut a, mut b) = ([0.0; 3], [0.0; 3]);
-    plain.sentiment_head().logits(&vector, &mut a);
-    shifted.sentiment_head().logits(&vector, &mut b);
-    assert_eq!(shifted.sentiment_head().temperature(), 2.0);
-    for (a, b) in a.into_iter().zip(b) {
-        assert!((b / 2.0 - (a / 2.0 + 0.75)).abs() < 1e-6, "{a} {b}");
-    }
-}
-
-#[test]
 fn missing_files() {
     for name in ["model.toml", "tokenizer.json", WEIGHTS] {
         let folder = Files::sound().write(&format!("without-{name}"));

@@ -53,9 +53,6 @@ pub(super) struct HeadConfig {
     /// Logits are divided by it.
     #[serde(default = "one")]
     pub(super) temperature: f32,
-    /// Added to the logits after that.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) shift: f32,
     /// By label, the least probability that counts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) thresholds: BTreeMap<String, f32>,
@@ -63,10 +60,6 @@ pub(super) struct HeadConfig {
 
 fn one() -> f32 {
     1.0
-}
-
-fn is_zero(shift: &f32) -> bool {
-    *shift == 0.0
 }
 
 /// The parts of a `config.json` of transformers that matter, with the heads and settings that training adds.
@@ -192,9 +185,6 @@ impl Config {
         for head in [Some(&self.sentiment), self.events.as_ref()].into_iter().flatten() {
             if !(head.temperature.is_finite() && head.temperature > 0.0) {
                 return format(format!("temperature is {}, expected a number above 0", head.temperature));
-            }
-            if !head.shift.is_finite() {
-                return format(format!("shift is {}, expected a finite number", head.shift));
             }
             if let Some((label, value)) =
                 head.thresholds.iter().find(|(_, value)| !(0.0..=1.0).contains(*value))
