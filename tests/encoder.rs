@@ -45,6 +45,19 @@ fn tokenizer(model: &Model) -> Tokenizer {
     tokenizer
 }
 
+/// The golden sentences in the ids of `model`, cut to what its encoder takes.
+fn sequences_of(model: &Model) -> Vec<Vec<u32>> {
+    let tokenizer = tokenizer(model);
+    golden()
+        .iter()
+        .map(|case| {
+            let mut ids = tokenizer.encode(case.text.as_str(), true).unwrap().get_ids().to_vec();
+            ids.truncate(model.max_tokens());
+            ids
+        })
+        .collect()
+}
+
 fn vectors(encoder: &dyn Encoder, sequences: &[&[u32]]) -> Vec<f32> {
     let mut batch = TokenBatch::new();
     for ids in sequences {
@@ -117,7 +130,8 @@ fn f32_logits_equal_the_reference() {
 fn int8_logits_are_these_bits() {
     let model = Model::embedded().unwrap();
     let golden = golden();
-    let sequences: Vec<&[u32]> = golden.iter().map(|case| &case.ids[..]).collect();
+    let ids = sequences_of(&model);
+    let sequences: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
     let mut found =
         format!("# {}: bits of the three sentiment logits, SHA-256 of those of the events\n", model.id());
     for (sentiment, events) in logits(&model, &sequences) {
@@ -156,16 +170,17 @@ fn the_embedded_model_is_the_folder() {
     assert_eq!(folder.id(), embedded.id());
     assert_eq!(folder.weights_sha256(), embedded.weights_sha256());
     assert_eq!(folder.tokenizer_json(), embedded.tokenizer_json());
-    let ids: &[u32] = &[101, 2023, 2003, 1037, 3231, 1012, 102];
+    let ids = &sequences_of(&folder)[0][..];
     assert_eq!(bits(&vectors(&*folder.encoder(), &[ids])), bits(&vectors(&*embedded.encoder(), &[ids])));
 }
 
 #[test]
 fn a_vector_depends_on_its_sequence_alone() {
     let golden = golden();
-    let sequences: Vec<&[u32]> = golden.iter().map(|case| &case.ids[..]).collect();
     for precision in [Precision::Int8, Precision::F32] {
         let model = Model::from_dir(repository("data/model"), precision).unwrap();
+        let ids = sequences_of(&model);
+        let sequences: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
         let encoder = model.encoder();
         let dim = encoder.dim();
         let together = vectors(&*encoder, &sequences);
@@ -229,18 +244,21 @@ fn what_cannot_be_encoded_is_an_error() {
     let model = Model::from_dir(repository("data/model"), Precision::Int8).unwrap();
     let encoder = model.encoder();
     let mut out = vec![0.0; encoder.dim()];
-    let too_long = vec![101; encoder.max_tokens() + 1];
+    let most = encoder.max_tokens();
+    let too_long = vec![1; most + 1];
+    let rows = tokenizer(&model).get_vocab_size(true);
+    let unknown = [1, u32::try_from(rows).unwrap(), 2];
     for (ids, message) in [
-        (&[][..], "a sequence of 0 tokens, 1 to 128 allowed"),
-        (&too_long[..], "a sequence of 129 tokens, 1 to 128 allowed"),
-        (&[101, 30522, 102][..], "token 30522, the vocabulary has 30522"),
+        (&[][..], format!("a sequence of 0 tokens, 1 to {most} allowed")),
+        (&too_long[..], format!("a sequence of {} tokens, 1 to {most} allowed", most + 1)),
+        (&unknown[..], format!("token {rows}, the vocabulary has {rows}")),
     ] {
         let mut batch = TokenBatch::new();
         batch.push(ids);
         assert_eq!(encoder.encode(&batch, &mut out).unwrap_err().to_string(), message);
     }
     let mut batch = TokenBatch::new();
-    batch.push(&[101, 102]);
+    batch.push(&[1, 2]);
     let message = encoder.encode(&batch, &mut out[1..]).unwrap_err().to_string();
     assert_eq!(message, "room for 383 numbers, 384 needed");
     encoder.encode(&TokenBatch::new(), &mut []).unwrap();
