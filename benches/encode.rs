@@ -5,28 +5,22 @@
 //! cargo bench --bench encode
 //! ```
 //!
-//! `mixed` is the sentences of `tests/golden/v0.jsonl`. `gemm` makes every matrix product of the forward with
+//! `mixed` is the sentences of `tests/golden/sentences.txt`. `gemm` makes every matrix product of the forward with
 //! weights of their own for each layer, whole batches at a time, and nothing else.
 
 use std::hint::black_box;
 use std::path::Path;
 
-use amends::{Model, Precision, TokenBatch};
+use amends::{Model, Precision, TokenBatch, Tokenizer};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rten_gemm::{GemmExecutor, GemmInT, GemmInputA, GemmInputB, GemmOptions, GemmOutT, PackedBMatrix};
 use rten_tensor::NdTensorView;
-use serde::Deserialize;
 
 const LAYERS: usize = 6;
 const HIDDEN: usize = 384;
 const WIDE: usize = 1536;
 /// Tokens that the encoder takes together.
 const BATCH: usize = 256;
-
-#[derive(Deserialize)]
-struct Golden {
-    ids: Vec<u32>,
-}
 
 /// Sentences of `tokens` tokens each, or of mixed lengths.
 fn sentences(tokens: Option<usize>) -> Vec<Vec<u32>> {
@@ -41,11 +35,21 @@ fn sentences(tokens: Option<usize>) -> Vec<Vec<u32>> {
             })
             .collect(),
         None => {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v0.jsonl");
-            let text = std::fs::read_to_string(path).expect("the golden file");
-            let golden =
-                text.lines().skip(1).map(|line| serde_json::from_str::<Golden>(line).expect("a golden line"));
-            golden.map(|line| line.ids).collect()
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/sentences.txt");
+            let text = std::fs::read_to_string(path).expect("the golden sentences");
+            let model = Model::embedded().expect("the embedded model");
+            let tokenizer = Tokenizer::from_bytes(model.tokenizer_json()).expect("its tokenizer");
+            text.lines()
+                .filter(|line| !line.starts_with('#'))
+                .map(|line| {
+                    let tokens = tokenizer.tokens(line).expect("tokens");
+                    let mut ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
+                    ids.truncate(model.max_tokens() - tokenizer.frame());
+                    ids.insert(0, 1);
+                    ids.push(2);
+                    ids
+                })
+                .collect()
         }
     }
 }
