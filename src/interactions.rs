@@ -86,8 +86,20 @@ pub(crate) fn split(story: Story<'_>) -> Vec<Draft> {
     }
     episodes.extend(others);
     episodes.retain(|episode| !episode.segments.is_empty());
+    // A heading, or a comment that only applauds, tells of nothing that a provider did: where others do, it is no
+    // interaction of its own.
+    if episodes.iter().any(|episode| tells_events(&story, episode)) {
+        episodes.retain(|episode| tells_events(&story, episode));
+    }
     episodes.sort_by_key(|episode| episode.segments[0]);
     episodes.iter().map(|episode| draft(&story, &names, episode)).collect()
+}
+
+/// Whether something that happened, or is said not to have happened, is told in the episode.
+fn tells_events(story: &Story<'_>, episode: &Episode) -> bool {
+    story.events.iter().any(|event| {
+        event.status() != Status::Unreal && episode.segments.binary_search(&event.sentence().index()).is_ok()
+    })
 }
 
 /// What somebody who answers tells of their own dealings, if they do.
