@@ -144,7 +144,7 @@ fn encode(criterion: &mut Criterion) {
         ("16", Some(16)),
         ("32", Some(32)),
         ("64", Some(64)),
-        ("128", Some(128)),
+        ("96", Some(96)),
         ("mixed", None),
     ] {
         let sentences = sentences(tokens);

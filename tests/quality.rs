@@ -1,7 +1,7 @@
 //! Quality floors: the whole pipeline over labelled stories, measured by the official script.
 //!
 //! Prints every figure; fails below the floors of `tests/floors.toml`. Skips where the labelled data or python3 is
-//! not there. `cargo test --release --test quality -- --nocapture` shows the figures.
+//! not there. `cargo test --test quality -- --nocapture` shows the figures.
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -40,14 +40,17 @@ fn measure(part: &str) -> Option<Value> {
         writeln!(file).unwrap();
     }
     file.flush().unwrap();
-    let output = Command::new("python3").arg(&script).arg(&gold).arg(&predicted).arg("--json").output();
+    let evaluate =
+        |form: &[&str]| Command::new("python3").arg(&script).arg(&gold).arg(&predicted).args(form).output();
+    let (table, json) = (evaluate(&[]), evaluate(&["--json"]));
     std::fs::remove_file(&predicted).unwrap();
-    let Ok(output) = output else {
+    let (Ok(table), Ok(json)) = (table, json) else {
         println!("skipped: no python3");
         return None;
     };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    assert!(json.status.success(), "{}", String::from_utf8_lossy(&json.stderr));
+    println!("{part}\n{}", String::from_utf8_lossy(&table.stdout));
+    Some(serde_json::from_slice(&json.stdout).unwrap())
 }
 
 fn holds(part: &str) {
