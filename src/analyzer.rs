@@ -373,9 +373,18 @@ impl Analyzer {
         let sentiments: Vec<Sentiment> = scores.iter().map(|scores| scores.sentiment).collect();
         let probs = |sentence: SentenceId| scores[sentence.index()].events.as_ref();
         let mut events = self.inner.extractor.extract(text, &segments, &content, probs);
+        let general = interactions::general(&scores, &content);
+        // Advice and maxims tell of no event, however much they speak of apologies.
+        events.retain(|event| !general[event.sentence.index()]);
 
-        let story =
-            Story { text, segments: &segments, content: &content, sentiments: &sentiments, events: &events };
+        let story = Story {
+            text,
+            segments: &segments,
+            content: &content,
+            sentiments: &sentiments,
+            events: &events,
+            general: &general,
+        };
         let drafts = interactions::split(story);
         let mut home: Vec<Option<InteractionId>> = vec![None; segments.len()];
         for (number, draft) in (1..).zip(&drafts) {

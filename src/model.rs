@@ -19,7 +19,7 @@ use crate::bert::{
 use crate::encoder::Encoder;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::events::{EventType, Status};
-use crate::model::config::{Config, HeadConfig, event_labels, label, order, sentiment_labels};
+use crate::model::config::{Config, HeadConfig, TOLD, event_labels, label, order, sentiment_labels};
 pub use crate::model::quantize::{QuantizeReport, QuantizedTensor, quantize};
 pub use crate::model::tensors::Tensor;
 use crate::model::tensors::{SCALE, Tensors};
@@ -52,6 +52,7 @@ pub struct Model {
     tokenizer: std::borrow::Cow<'static, [u8]>,
     sentiment: Head,
     events: Option<Head>,
+    told: Option<Head>,
     event_thresholds: HashMap<String, f32>,
     context: Option<toml::Table>,
     extra: HashMap<String, Tensor>,
@@ -204,6 +205,10 @@ impl Model {
             Some(head) => Some(loader.head("events", head, &event_labels(), dims.hidden)?),
             None => None,
         };
+        let told = match &config.told {
+            Some(head) => Some(loader.head("told", head, &[TOLD.to_owned()], dims.hidden)?),
+            None => None,
+        };
         if loader.reordered && config.context.is_some() {
             let message = "a model with a context stage must list its labels in amends' own order";
             return Err(LoadError::new(LoadErrorKind::Labels, message));
@@ -227,6 +232,7 @@ impl Model {
             tokenizer,
             sentiment,
             events,
+            told,
             event_thresholds,
             context: config.context,
             extra,
@@ -277,6 +283,12 @@ impl Model {
     /// [`Status::ALL`]; `None` where the model has no such head.
     pub fn event_head(&self) -> Option<&Head> {
         self.events.as_ref()
+    }
+
+    /// The logit of telling of an interaction with a provider, against talk in general; `None` where the model has no
+    /// such head.
+    pub fn told_head(&self) -> Option<&Head> {
+        self.told.as_ref()
     }
 
     /// The least probability at which an event counts, where the model's description gives one. 0..=1.

@@ -9,7 +9,9 @@
 //!
 //! A row without `label` and `p` does not train the sentiment head, one without `events` and `e` not the
 //! event head. A story row is `{"id", "text", "sentences": [{"start", "end", "sentiment", "boilerplate",
-//! "events"}]}` with half-open byte spans; its boilerplate is left out.
+//! "events", "interaction"}]}` with half-open byte spans; its boilerplate is left out. `interaction` is the number
+//! of the interaction that the sentence tells of, 0 for none; where it is missing, the row does not train the
+//! head that says whether a sentence tells of one.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -37,6 +39,8 @@ pub(crate) struct Example {
     pub(crate) sentiment: Option<[f32; 3]>,
     /// Label numbers with their probabilities, ascending; those not named are 0.
     pub(crate) events: Option<Vec<(usize, f32)>>,
+    /// Whether it tells of an interaction with a provider.
+    pub(crate) told: Option<bool>,
     /// The label as read, where it was a hard one.
     pub(crate) label: Option<SentimentLabel>,
     pub(crate) weight: f32,
@@ -103,6 +107,7 @@ struct StorySentence {
     sentiment: String,
     #[serde(default)]
     boilerplate: bool,
+    interaction: Option<u32>,
     #[serde(default)]
     events: Vec<(String, String)>,
 }
@@ -173,7 +178,7 @@ fn sentence(line: usize, json: &str) -> Result<Example> {
     let weight = row.weight.unwrap_or(1.0);
     ensure!(weight.is_finite() && weight >= 0.0, "weight must be 0 or more, found {weight}");
     ensure!(sentiment.is_some() || events.is_some(), "no label: give \"label\", \"p\", \"events\" or \"e\"");
-    Ok(Example { text: row.text, sentiment, events, label, weight, line })
+    Ok(Example { text: row.text, sentiment, events, told: None, label, weight, line })
 }
 
 fn probabilities(p: &[f32]) -> Result<[f32; 3]> {
@@ -223,6 +228,7 @@ fn story(line: usize, json: &str, examples: &mut Vec<Example>) -> Result<()> {
                 text: text.to_owned(),
                 sentiment: Some(target(label)),
                 events: Some(events),
+                told: sentence.interaction.map(|number| number > 0),
                 label: Some(label),
                 weight: 1.0,
                 line,
@@ -290,7 +296,7 @@ mod tests {
     #[test]
     fn stories_become_sentences_without_boilerplate() {
         let text = "{\"text\": \"Caf\u{e9}. Late! Cookies?\", \"sentences\": [
-            {\"start\": 0, \"end\": 6, \"sentiment\": \"neutral\", \"events\": []},
+            {\"start\": 0, \"end\": 6, \"sentiment\": \"neutral\", \"interaction\": 0, \"events\": []},
             {\"start\": 7, \"end\": 12, \"sentiment\": \"negative\", \"events\": [[\"delay\", \"occurred\"]]},
             {\"start\": 13, \"end\": 21, \"sentiment\": \"neutral\", \"boilerplate\": true}]}"
             .replace('\n', "");
@@ -300,6 +306,7 @@ mod tests {
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
         assert_eq!(texts, ["Caf\u{e9}.", "Late!"]);
         assert!(rows.iter().all(|row| row.line == 1));
+        assert_eq!((rows[0].told, rows[1].told), (Some(false), None));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Config {
     pub(super) sentiment: HeadConfig,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) events: Option<HeadConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<HeadConfig>,
     /// Settings of stages beyond the encoder, which this module passes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) context: Option<toml::Table>,
@@ -91,6 +93,8 @@ struct Heads {
     sentiment: HeadConfig,
     #[serde(default)]
     events: Option<HeadConfig>,
+    #[serde(default)]
+    told: Option<HeadConfig>,
 }
 
 impl Config {
@@ -155,6 +159,7 @@ impl Config {
             },
             sentiment: config.heads.sentiment,
             events: config.heads.events,
+            told: config.heads.told,
             context: config.context,
         }
         .checked()
@@ -209,6 +214,9 @@ impl Config {
         }
     }
 }
+
+/// The label of the head that says whether a sentence tells of an interaction.
+pub(super) const TOLD: &str = "told";
 
 /// The labels of the sentiment head, in the order that [`Sentiment`](crate::Sentiment) wants its logits.
 pub(super) fn sentiment_labels() -> Vec<String> {
