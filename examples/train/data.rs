@@ -11,9 +11,10 @@
 //! event head. A story row is `{"id", "text", "sentences": [{"start", "end", "sentiment", "boilerplate",
 //! "events", "interaction"}]}` with half-open byte spans; its boilerplate is left out. `interaction` is the number
 //! of the interaction that the sentence tells of, 0 for none; where it is missing, the row does not train the
-//! head that says whether a sentence tells of one.
+//! head that says whether a sentence tells of one. A story row without `text` takes that of the row with its `id`
+//! in the file that the source names as `texts`: labels of texts that are not ours to pass on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -96,7 +97,9 @@ struct SentenceRow {
 
 #[derive(Deserialize)]
 struct StoryRow {
-    text: String,
+    #[serde(default)]
+    id: String,
+    text: Option<String>,
     sentences: Vec<StorySentence>,
 }
 
@@ -112,17 +115,19 @@ struct StorySentence {
     events: Vec<(String, String)>,
 }
 
-/// Reads a file of labelled text. Names that end in `.gz` are unpacked.
+/// Reads a file of labelled text; stories without a text of their own have theirs in the file `texts`. Names that end
+/// in `.gz` are unpacked.
 ///
 /// # Errors
 ///
-/// Where the file cannot be read or a row is wrong; the error then names file and line.
-pub(crate) fn read(path: &Path, format: Format) -> Result<Vec<Example>> {
+/// Where a file cannot be read or a row is wrong; the error then names file and line.
+pub(crate) fn read(path: &Path, format: Format, texts: Option<&Path>) -> Result<Vec<Example>> {
     let mut examples = Vec::new();
+    let texts = texts.map(read_named_texts).transpose()?.unwrap_or_default();
     each_line(path, |line, text| {
         match format {
             Format::Sentences => examples.push(sentence(line, text)?),
-            Format::Stories => story(line, text, &mut examples)?,
+            Format::Stories => story(line, text, &texts, &mut examples)?,
         }
         Ok(())
     })?;
@@ -139,6 +144,22 @@ pub(crate) fn read_texts(path: &Path) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     each_line(path, |_, line| {
         texts.push(serde_json::from_str::<Row>(line)?.text);
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
+/// The texts of a file of rows with an `id` and a `text`.
+fn read_named_texts(path: &Path) -> Result<HashMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: String,
+        text: String,
+    }
+    let mut texts = HashMap::new();
+    each_line(path, |_, line| {
+        let Row { id, text } = serde_json::from_str(line)?;
+        texts.insert(id, text);
         Ok(())
     })?;
     Ok(texts)
@@ -212,14 +233,20 @@ fn hard_events(named: &[(String, String)]) -> Result<Vec<(usize, f32)>> {
     Ok(events)
 }
 
-fn story(line: usize, json: &str, examples: &mut Vec<Example>) -> Result<()> {
+fn story(
+    line: usize,
+    json: &str,
+    texts: &HashMap<String, String>,
+    examples: &mut Vec<Example>,
+) -> Result<()> {
     let row: StoryRow = serde_json::from_str(json)?;
+    let whole = row.text.as_ref().or_else(|| texts.get(&row.id));
+    let whole = whole.ok_or_else(|| anyhow!("no \"text\", and none in `texts` for id {:?}", row.id))?;
     for (index, sentence) in row.sentences.iter().enumerate() {
         let place = || format!("sentence {index}");
         let span = sentence.start..sentence.end;
-        let text = row.text.get(span.clone());
-        let text =
-            text.ok_or_else(|| anyhow!("span {span:?} does not fit a text of {} bytes", row.text.len()));
+        let text = whole.get(span.clone());
+        let text = text.ok_or_else(|| anyhow!("span {span:?} does not fit a text of {} bytes", whole.len()));
         let text = text.with_context(place)?;
         let label = sentiment_label(&sentence.sentiment).with_context(place)?;
         let events = hard_events(&sentence.events).with_context(place)?;
@@ -271,7 +298,7 @@ mod tests {
 {"text": "Fine.", "label": "mixed", "weight": 0.5}
 "#,
         );
-        let rows = read(&path, Format::Sentences).unwrap();
+        let rows = read(&path, Format::Sentences, None).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0].sentiment, Some([1.0, 0.0, 0.0]));
@@ -288,7 +315,7 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(b"{\"text\": \"Good.\", \"label\": \"positive\"}\n").unwrap();
         let path = file("packed.jsonl.gz", &packed.finish().unwrap());
-        let rows = read(&path, Format::Sentences).unwrap();
+        let rows = read(&path, Format::Sentences, None).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(rows[0].text, "Good.");
     }
@@ -301,12 +328,28 @@ mod tests {
             {\"start\": 13, \"end\": 21, \"sentiment\": \"neutral\", \"boilerplate\": true}]}"
             .replace('\n', "");
         let path = file("stories.jsonl", text.as_bytes());
-        let rows = read(&path, Format::Stories).unwrap();
+        let rows = read(&path, Format::Stories, None).unwrap();
         std::fs::remove_file(&path).unwrap();
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
         assert_eq!(texts, ["Caf\u{e9}.", "Late!"]);
         assert!(rows.iter().all(|row| row.line == 1));
         assert_eq!((rows[0].told, rows[1].told), (Some(false), None));
+    }
+
+    #[test]
+    fn labels_without_a_text_find_theirs_by_id() {
+        let texts = file("texts.jsonl", b"{\"id\": \"p1\", \"stars\": 1, \"text\": \"Late again.\"}\n");
+        let row = |id: &str| {
+            format!(
+                "{{\"id\": \"{id}\", \"sentences\": [{{\"start\": 0, \"end\": 11, \"sentiment\": \"negative\"}}]}}"
+            )
+        };
+        let labels = file("labels.jsonl", row("p1").as_bytes());
+        assert_eq!(read(&labels, Format::Stories, Some(&texts)).unwrap()[0].text, "Late again.");
+        let error = format!("{:#}", read(&labels, Format::Stories, None).unwrap_err());
+        assert!(error.contains("labels.jsonl:1") && error.contains("\"p1\""), "{error}");
+        std::fs::remove_file(&texts).unwrap();
+        std::fs::remove_file(&labels).unwrap();
     }
 
     #[test]
@@ -325,7 +368,7 @@ mod tests {
             ("{\"text\": ", "EOF"),
         ] {
             let path = file("wrong.jsonl", format!("{good}{row}\n").as_bytes());
-            let error = format!("{:#}", read(&path, Format::Sentences).unwrap_err());
+            let error = format!("{:#}", read(&path, Format::Sentences, None).unwrap_err());
             std::fs::remove_file(&path).unwrap();
             assert!(error.contains("wrong.jsonl:2"), "{error}");
             assert!(error.contains(want), "{row}: {error}");
@@ -335,7 +378,7 @@ mod tests {
             "{\"text\": \"\u{e9}\", \"sentences\": [{\"start\": 1, \"end\": 2, \"sentiment\": \"neutral\"}]}"
                 .as_bytes(),
         );
-        let error = format!("{:#}", read(&path, Format::Stories).unwrap_err());
+        let error = format!("{:#}", read(&path, Format::Stories, None).unwrap_err());
         std::fs::remove_file(&path).unwrap();
         assert!(error.contains("sentence 0") && error.contains("1..2"), "{error}");
     }

@@ -106,6 +106,9 @@ pub(crate) struct Source {
     pub(crate) path: PathBuf,
     #[serde(default = "sentences")]
     pub(crate) format: Format,
+    /// File with the texts of stories that have none in `path`, by their `id`.
+    #[serde(default)]
+    pub(crate) texts: Option<PathBuf>,
     /// How often each row is seen in the run; may be a fraction.
     #[serde(default = "one")]
     pub(crate) passes: f64,
