@@ -188,6 +188,33 @@ fn another_provider_needs_a_tale_in_another_tone() {
 }
 
 #[test]
+fn a_tale_may_be_announced_before_it_says_of_whom() {
+    check(
+        "1 + courtesy At Quillon Books the clerk wrapped all nine presents.
+         1 + extra_effort Quillon stayed open ten minutes for me.
+         1 0 _ Snow was falling by then.
+         2 - _ And now the sad part.
+         2 0 _ It concerns my bank.
+         2 - delay The card they promised took five weeks.
+         2 - silence Nobody there could say why.",
+        &["Quillon Books", "bank"],
+    );
+}
+
+#[test]
+fn tales_that_somebody_else_lived_are_told_apart_by_company() {
+    check(
+        "1 0 _ A colleague had dealings with Lenovo and with Samsung.
+         1 - silence When her screen went black she wrote to the people at the Lenovo desk and heard nothing.
+         1 - unresolved After a month she gave up on Lenovo.
+         2 + fix Her old phone was a Samsung, and that was mended in an afternoon.
+         2 + courtesy Everybody at Samsung greeted her by name.
+         2 + prompt_service She never waited.",
+        &["Lenovo", "Samsung"],
+    );
+}
+
+#[test]
 fn another_chance_is_another_episode() {
     check(
         "1 0 _ Our first dinner there was slow.
