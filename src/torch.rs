@@ -213,6 +213,21 @@ pub enum TorchOutput {
 ///
 /// It can be shared between threads and used from all of them at once.
 ///
+/// # Where a checkpoint comes from
+///
+/// Any downloader will do that puts these three files into a folder, like that of the Python package
+/// huggingface_hub:
+///
+/// ```console
+/// $ hf download OWNER/NAME --revision COMMIT config.json tokenizer.json model.safetensors --local-dir my-model
+/// ```
+///
+/// rust-bert has a downloader of its own (its feature `remote`). It is left out on purpose: it would add 66 packages
+/// to the lock file, among them a TLS stack that is no longer developed (rustls 0.21, hyper 0.14, reqwest 0.11),
+/// it takes its cache folder from the environment, and it checks no checksum of what it runs.
+///
+/// # Example
+///
 /// ```
 /// use amends::{Encoder, TokenBatch, TorchEncoder, TorchOptions, TorchOutput};
 ///
@@ -248,7 +263,10 @@ pub struct TorchEncoder {
 
 impl TorchEncoder {
     /// Loads the checkpoint in `folder`: `config.json`, `tokenizer.json`, and `model.safetensors` or
-    /// `rust_model.ot`. Nothing is downloaded.
+    /// `rust_model.ot`. Nothing is downloaded; the crate has no code that could.
+    ///
+    /// A model of amends' own may have its `model.toml` in place of `config.json`. Its int8 weights become the f32
+    /// (or 16-bit) numbers that they stand for, and its longest sequence is the one that it says.
     ///
     /// # Errors
     ///
