@@ -144,9 +144,13 @@ fn own_checkpoints_give_the_pooled_vector() {
 #[test]
 fn the_first_model_gives_the_pooled_vectors_of_transformers() {
     let Some(folder) = shared_model() else { return };
-    let golden = golden_at(&fixture("v0.json"));
+    let mut golden = golden_at(&fixture("v0.json"));
     for options in [TorchOptions::new(), padded(512)] {
         let encoder = TorchEncoder::load(&folder, &options).unwrap();
+        // Longer ones are cut into windows before they come here, as on the built-in engine.
+        assert_eq!(encoder.max_tokens(), 128);
+        let pairs = golden.ids.into_iter().zip(golden.vectors).filter(|(ids, _)| ids.len() <= 128);
+        (golden.ids, golden.vectors) = pairs.unzip();
         let mut vectors = encode(&encoder, &golden.ids);
         vectors.iter_mut().for_each(|vector| vector.truncate(16));
         let worst = distance(&vectors, &golden.vectors);

@@ -74,7 +74,7 @@ impl DistilBert {
         let store = nn::VarStore::new(Device::Cpu);
         let labels = [(0, "NEGATIVE".to_owned()), (1, "POSITIVE".to_owned())];
         let config = DistilBertConfig { id2label: Some(labels.into()), ..DistilBertConfig::default() };
-        let model = DistilBertModelClassifier::new(&store.root(), &config)?;
+        let model = DistilBertModelClassifier::new(store.root(), &config)?;
         Ok(DistilBert { model, sequences: data.sequences.clone(), _store: store })
     }
 }

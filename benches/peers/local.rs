@@ -16,33 +16,36 @@ use crate::products::{self, Products, forwards};
 
 /// amends' encoder, from token ids to vectors.
 pub(crate) struct Own {
-    name: String,
+    name: &'static str,
     encoder: Arc<dyn Encoder>,
     engine: Engine,
     pool: ThreadPool,
     sequences: Vec<Vec<u32>>,
 }
 
-pub(crate) fn encoder(data: &Data, precision: Precision, threads: usize) -> Result<Own> {
+pub(crate) fn encoder(data: &Data, precision: Precision) -> Result<Own> {
     let model = Model::from_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/data/model"), precision)?;
-    let threads_name = if threads == 1 { String::new() } else { format!(", {threads} threads") };
-    let precision = match precision {
-        Precision::Int8 => "int8",
-        Precision::F32 => "f32",
+    let name = match precision {
+        Precision::Int8 => "amends int8",
+        Precision::F32 => "amends f32",
         _ => bail!("a precision that has no name here"),
     };
     Ok(Own {
-        name: format!("amends {precision}{threads_name}"),
+        name,
         encoder: model.encoder(),
         engine: Engine::from_model(&model)?,
-        pool: rayon::ThreadPoolBuilder::new().num_threads(threads).build()?,
+        pool: pool(1)?,
         sequences: data.sequences.clone(),
     })
 }
 
+fn pool(threads: usize) -> Result<ThreadPool> {
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)
+}
+
 impl Peer for Own {
     fn name(&self) -> String {
-        self.name.clone()
+        self.name.to_owned()
     }
 
     fn note(&self) -> String {
@@ -71,7 +74,7 @@ pub(crate) struct OwnFromText {
 
 pub(crate) fn from_text(data: &Data) -> Result<OwnFromText> {
     let texts = data.texts().into_iter().map(str::to_owned).collect();
-    Ok(OwnFromText { own: encoder(data, Precision::Int8, 1)?, texts })
+    Ok(OwnFromText { own: encoder(data, Precision::Int8)?, texts })
 }
 
 impl Peer for OwnFromText {
@@ -130,7 +133,7 @@ impl Peer for Vader {
         Ok(Some(data.marks_of_scores(&score(data.texts()), &score(data.phrases()))))
     }
 
-    fn from_text(&self) -> bool {
+    fn reads_text(&self) -> bool {
         true
     }
 }
@@ -204,4 +207,25 @@ pub(crate) fn share_of_the_rest(data: &Data, rounds: usize) -> Result<Vec<f64>> 
         shares.push(rest / ((before + encode()?) / 2.0));
     }
     Ok(shares)
+}
+
+/// How many times as many whole stories two threads make as one.
+pub(crate) fn gain_of_two_threads(data: &Data, rounds: usize) -> Result<Vec<f64>> {
+    let documents: Vec<Document<'_>> = data.documents.iter().map(Document::from).collect();
+    let analyzer = Analyzer::builder().engine(Engine::from_model(&data.model)?).build()?;
+    let (one, two) = (pool(1)?, pool(2)?);
+    let time = |pool: &ThreadPool| {
+        let start = Instant::now();
+        pool.install(|| black_box(analyzer.analyze_batch(black_box(&documents))));
+        start.elapsed().as_secs_f64()
+    };
+    // Each pool's threads get their memory first.
+    time(&one);
+    time(&two);
+    let round = |_| {
+        let before = time(&one);
+        let both = time(&two);
+        (before + time(&one)) / 2.0 / both
+    };
+    Ok((0..rounds).map(round).collect())
 }

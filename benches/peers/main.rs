@@ -66,7 +66,7 @@ trait Peer {
     fn marks(&mut self, data: &Data) -> Result<Option<Marks>>;
 
     /// Whether it starts from text and not from token ids.
-    fn from_text(&self) -> bool {
+    fn reads_text(&self) -> bool {
         false
     }
 
@@ -102,11 +102,10 @@ fn main() -> Result<()> {
     let data = Data::load(if args.test { Some(4) } else { None })?;
     println!("{}: {} sentences, {} tokens\n", data.name, data.sequences.len(), data.tokens(1).1);
 
-    let mut base = local::encoder(&data, amends::Precision::Int8, 1)?;
+    let mut base = local::encoder(&data, amends::Precision::Int8)?;
     let mut base_text = local::from_text(&data)?;
     let mut peers: Vec<Box<dyn Peer>> = vec![
-        Box::new(local::encoder(&data, amends::Precision::Int8, 2)?),
-        Box::new(local::encoder(&data, amends::Precision::F32, 1)?),
+        Box::new(local::encoder(&data, amends::Precision::F32)?),
         Box::new(local::from_text(&data)?),
         Box::new(local::vader(&data)),
     ];
@@ -134,7 +133,7 @@ fn main() -> Result<()> {
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         for entry in &mut entries {
-            let base: &mut dyn Peer = if entry.peer.from_text() { &mut base_text } else { &mut base };
+            let base: &mut dyn Peer = if entry.peer.reads_text() { &mut base_text } else { &mut base };
             let before = base.run(entry.every)?;
             let seconds = entry.peer.run(entry.every)?;
             let after = base.run(entry.every)?;
@@ -156,23 +155,19 @@ fn main() -> Result<()> {
             Some(marks) => marks.row(),
             None => Marks::unknown(entry.peer.remark()),
         };
-        let base = if entry.peer.from_text() { " from text" } else { "" };
+        let base = if entry.peer.reads_text() { " from text" } else { "" };
         let ratio = median(&entry.ratios);
-        println!("| {} | {rate:.0} | {ratio:.2}{base} | {marks} |", entry.peer.name());
+        println!("| {} | {rate:.0} | {}{base} | {marks} |", entry.peer.name(), short(ratio));
     }
     println!("\nlowest and highest ratio of a round, sentences of a run, and what ran:");
     for entry in &entries {
         let (low, high) =
             entry.ratios.iter().fold((f64::MAX, 0f64), |(low, high), &r| (low.min(r), high.max(r)));
         let (peer, sentences) = (&entry.peer, entry.sentences);
-        println!("- {}: {low:.2} to {high:.2}, {sentences}, {}", peer.name(), peer.note());
+        println!("- {}: {} to {}, {sentences}, {}", peer.name(), short(low), short(high), peer.note());
     }
-    println!(
-        "\n{:.0} sentences a second on one thread at int8; two threads make {:.2} times as many",
-        sentences as f64 / own,
-        1.0 / median(&entries[0].ratios)
-    );
-    let float = 1.0 / median(&entries[1].ratios);
+    println!("\n{:.0} sentences a second on one thread at int8", sentences as f64 / own);
+    let float = 1.0 / median(&entries[0].ratios);
     let [int8_bound, float_bound] = [0, 1].map(|at| median(&entries[bounds_at + at].ratios));
     println!(
         "share of the bound by matrix products alone: int8 {:.0} %, f32 {:.0} %",
@@ -181,6 +176,8 @@ fn main() -> Result<()> {
     );
     let rest = median(&local::share_of_the_rest(&data, rounds)?);
     println!("everything but the encoder takes {:.0} % of the encoder's time", rest * 100.0);
+    let gain = median(&local::gain_of_two_threads(&data, rounds)?);
+    println!("two threads make {gain:.2} times as many stories as one");
     let versions = if versions.is_empty() { versions } else { format!(", {versions}") };
     println!("{}, {rounds} rounds{versions}", machine());
     if own.is_nan() {
@@ -200,6 +197,16 @@ fn median(numbers: &[f64]) -> f64 {
     }
 }
 
+/// A ratio with as many places as say something.
+fn short(ratio: f64) -> String {
+    let places = match ratio {
+        _ if ratio < 0.1 => 4,
+        _ if ratio < 10.0 => 2,
+        _ => 1,
+    };
+    format!("{ratio:.places$}")
+}
+
 /// Processor, date and versions.
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -210,6 +217,7 @@ fn machine() -> String {
     let name = field("model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     let flags = field("flags").unwrap_or_default();
     let has = |flag: &str| flags.split(' ').any(|other| other == flag);
+    let amx = if has("amx_int8") { " and AMX" } else { "" };
     let vector = match (has("avx512_vnni"), has("avx512f"), has("avx2")) {
         (true, ..) => ", AVX-512 VNNI",
         (_, true, _) => ", AVX-512",
@@ -222,5 +230,5 @@ fn machine() -> String {
         date.map_or_else(|_| String::new(), |out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().map_or_else(String::new, |load| format!(", load {load}"));
-    format!("{name} ({cores} cores{vector}{load}), {date}, amends {}", env!("CARGO_PKG_VERSION"))
+    format!("{name} ({cores} cores{vector}{amx}{load}), {date}, amends {}", env!("CARGO_PKG_VERSION"))
 }

@@ -1,6 +1,7 @@
 """What Python offers for the sentences that `cargo bench --bench peers` measures with.
 
-Started by that bench, which asks over standard input, one JSON object a line:
+Started by that bench with the folder of the model, a folder to work in, and perhaps `without-amx`. The bench asks
+over standard input, one JSON object a line:
 
     {"run": NAME, "every": N}     runs every Nth of the timed sentences once and answers {"seconds": S}
     {"read": NAME, "out": PATH}   writes what it finds for all sentences as little-endian f32: the pooled vectors of an
@@ -68,7 +69,7 @@ class Encoder:
         return found
 
     def tune(self):
-        chosen = range(0, self.timed, 2)
+        chosen = range(0, self.timed, 4)
         best = None
         for size in BATCHES:
             batches = self.batches(chosen, size)
@@ -216,9 +217,38 @@ def export(model, work):
     return paths, int8
 
 
+def deny_amx():
+    """Has Linux refuse this process the use of AMX, so that ONNX Runtime takes AVX-512 VNNI as amends does."""
+    import ctypes
+    import struct
+
+    class Filter(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+
+    load, equal, answer = 0x20, 0x15, 0x06
+    steps = [
+        (load, 0, 0, 0),  # the number of the system call: arch_prctl?
+        (equal, 0, 3, 158),
+        (load, 0, 0, 16),  # its first argument: ARCH_REQ_XCOMP_PERM?
+        (equal, 0, 1, 0x1023),
+        (answer, 0, 0, 0x00050001),  # EPERM
+        (answer, 0, 0, 0x7FFF0000),  # else go on
+    ]
+    code = b"".join(struct.pack("HBBI", *step) for step in steps)
+    held = ctypes.create_string_buffer(code, len(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    program = Filter(len(steps), ctypes.cast(held, ctypes.c_void_p).value)
+    no_new_privileges, seccomp = 38, 22
+    if libc.prctl(no_new_privileges, 1, 0, 0, 0) or libc.prctl(seccomp, 2, ctypes.byref(program), 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
 def main():
     logging.disable(logging.WARNING)
     folder, work = Path(sys.argv[1]), Path(sys.argv[2])
+    without_amx = sys.argv[3:] == ["without-amx"]
+    if without_amx:
+        deny_amx()
     sentences = json.loads((work / "sentences.json").read_text(encoding="utf-8"))
     texts, ids = sentences["texts"], sentences["ids"]
     timed = sentences["timed_ids"]
@@ -244,6 +274,10 @@ def main():
         made["models"] = shipped(folder)
         return Transformers(ids, timed, made["models"][0])
 
+    if without_amx:
+        int8 = {path.name.removesuffix("-int8.onnx"): path for path in sorted(work.glob("*-int8.onnx"))}
+        attempt("onnx int8 without amx", lambda: Onnx(ids, timed, int8))
+        return serve(peers, missing)
     attempt("vader", lambda: Vader(texts, sentences["timed_texts"]))
     attempt("transformers", transformers)
     if "models" in made:
@@ -251,6 +285,10 @@ def main():
         attempt("onnx int8", lambda: Onnx(ids, timed, files()[1]))
     else:
         missing["onnx f32"] = missing["onnx int8"] = "the export needs transformers and torch"
+    serve(peers, missing)
+
+
+def serve(peers, missing):
     say(
         {
             "python": sys.version.split()[0],
