@@ -10,7 +10,7 @@
 use crate::bert::FloatDense;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::math;
-use crate::model::{Head, Model, Tensor};
+use crate::model::{Head, Readout, Tensor};
 
 /// A bidirectional GRU with what it adds to the logits of the heads.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ struct Gru {
 
 impl Context {
     /// The context stage of a model, or `None` where it has none.
-    pub(crate) fn from_model(model: &Model) -> Result<Option<Self>, LoadError> {
+    pub(crate) fn from_readout(model: &Readout) -> Result<Option<Self>, LoadError> {
         let Some(table) = model.context() else { return Ok(None) };
         let wrong = |message: String| LoadError::new(LoadErrorKind::Tensor, message);
         let kind = table.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default();
@@ -51,7 +51,7 @@ impl Context {
             return Err(wrong(format!("context stage {kind:?} of {hidden} units is none that is known")));
         }
         let hidden = hidden as usize;
-        let dim = model.sentiment_head().inputs();
+        let dim = model.sentiment().inputs();
         let tensor = |name: &str, shape: &[usize]| -> Result<&Tensor, LoadError> {
             let tensor = model.tensor(name).ok_or_else(|| {
                 LoadError::new(LoadErrorKind::Tensor, format!("tensor {name:?} is missing"))
@@ -81,8 +81,8 @@ impl Context {
             forward: gru("")?,
             backward: gru("_reverse")?,
             sentiment: head("sentiment", 3)?,
-            events: model.event_head().map(|events| head("events", events.outputs())).transpose()?,
-            told: model.told_head().map(|_| head("told", 1)).transpose()?,
+            events: model.events().map(|events| head("events", events.outputs())).transpose()?,
+            told: model.told().map(|_| head("told", 1)).transpose()?,
         }))
     }
 

@@ -5,7 +5,7 @@ use crate::error::{LoadError, LoadErrorKind};
 use crate::events::EVENT_TYPES;
 use crate::labels::LabelMap;
 use crate::math;
-use crate::model::{Head, Model};
+use crate::model::{Head, Model, Readout};
 use crate::sentiment::Sentiment;
 
 /// P(type, status) of a sentence: rows as [`EventType::ALL`](crate::EventType::ALL), columns occurred, absent, unreal.
@@ -68,9 +68,13 @@ impl Heads {
     ///
     /// As [`Heads::new`], and where a tensor of the context stage is missing or has another shape.
     pub fn from_model(model: &Model) -> Result<Self, LoadError> {
-        let mut heads = Heads::new(model.sentiment_head().clone(), model.event_head().cloned())?;
-        heads.told = model.told_head().cloned();
-        heads.context = Context::from_model(model)?;
+        Heads::from_readout(model.readout())
+    }
+
+    pub(crate) fn from_readout(readout: &Readout) -> Result<Self, LoadError> {
+        let mut heads = Heads::new(readout.sentiment().clone(), readout.events().cloned())?;
+        heads.told = readout.told().cloned();
+        heads.context = Context::from_readout(readout)?;
         Ok(heads)
     }
 
