@@ -24,6 +24,7 @@
 //! - [`Analysis`] is what was found: [`Sentence`]s with their [`Sentiment`], [`Event`]s, [`Interaction`]s with their
 //!   [`Score`]. It owns no text; all places are [`Span`]s.
 //! - [`output::StoryRecord`] is the owned form that is written as JSON.
+//! - [`summary::Summary`] is what many analyses say together.
 //!
 //! # How to
 //!
@@ -75,6 +76,7 @@ mod score;
 mod segment;
 mod sentiment;
 mod span;
+pub mod summary;
 mod tokenize;
 #[cfg(feature = "rust-bert")]
 mod torch;
