@@ -41,8 +41,8 @@
 //! in [`Summary::bootstrap`]. What is resampled are **stories**: the interactions and sentences of one story depend
 //! on each other, and taken one by one they would make the interval too narrow. In each resample a story counts
 //! Poisson(1) times, which for many stories is the ordinary bootstrap (Hanley and MacGibbon 2006; Chamandy,
-//! Muralidharan, Najmi and Naidu 2012) and needs no story to be kept. With fewer than about twenty stories no
-//! bootstrap is worth much, and this one is no exception.
+//! Muralidharan, Najmi and Naidu 2012) and needs no story to be kept. An interval says how far another sample of
+//! such stories might differ, not how far the scores are wrong; from a few dozen stories it is somewhat too narrow.
 //!
 //! # Promises
 //!
@@ -115,14 +115,17 @@ pub struct Bootstrap {
 }
 
 /// A value with its bootstrap interval.
+///
+/// There is no interval where fewer than ten stories bear on the value, or where all resamples agree, as they do on
+/// a share of 0: the bootstrap has nothing to say there.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Estimate {
     /// The value in the stories at hand.
     pub value: f64,
     /// Lower end of the interval.
-    pub low: f64,
+    pub low: Option<f64>,
     /// Upper end of the interval.
-    pub high: f64,
+    pub high: Option<f64>,
 }
 
 /// The distribution of experience scores, 0..=100, over the interactions that say enough for one.

@@ -64,16 +64,23 @@ fn mix(mut z: u64) -> u64 {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Sum {
     pub(super) total: i64,
+    /// Stories that add to it.
+    stories: u64,
     resampled: Vec<i64>,
 }
 
+/// Fewest stories that an interval is made from.
+const FEWEST: u64 = 10;
+
 impl Sum {
     pub(super) fn new(resamples: usize) -> Self {
-        Sum { total: 0, resampled: vec![0; resamples] }
+        Sum { total: 0, stories: 0, resampled: vec![0; resamples] }
     }
 
+    /// Adds what one story adds.
     pub(super) fn add(&mut self, value: i64, weights: &Weights) {
         self.total += value;
+        self.stories += 1;
         for (sum, &weight) in self.resampled.iter_mut().zip(&weights.drawn) {
             *sum += i64::from(weight) * value;
         }
@@ -81,11 +88,18 @@ impl Sum {
 
     pub(super) fn merge(&mut self, other: &Sum) {
         self.total += other.total;
+        self.stories += other.stories;
         for (sum, other) in self.resampled.iter_mut().zip(&other.resampled) {
             *sum += other;
         }
     }
 
+    /// Stories that add to it.
+    pub(super) fn stories(&self) -> u64 {
+        self.stories
+    }
+
+    /// The sum of a count.
     pub(super) fn count(&self) -> u64 {
         self.total.max(0) as u64
     }
@@ -95,16 +109,17 @@ impl Sum {
         let ratio = |(above, below): (i64, i64)| (below != 0).then(|| above as f64 / below as f64 / scale);
         let value = ratio((self.total, other.total))?;
         let pairs = self.resampled.iter().copied().zip(other.resampled.iter().copied());
-        Some(interval(value, pairs.filter_map(ratio).collect(), level))
+        Some(interval(value, pairs.filter_map(ratio).collect(), other.stories, level))
     }
 }
 
-/// The percentile interval of `value`.
-fn interval(value: f64, mut resampled: Vec<f64>, level: f64) -> Estimate {
+/// The percentile interval of a `value` that so many stories bear on.
+fn interval(value: f64, mut resampled: Vec<f64>, stories: u64, level: f64) -> Estimate {
     resampled.sort_unstable_by(f64::total_cmp);
-    let Some(last) = resampled.len().checked_sub(1) else {
-        return Estimate { value, low: value, high: value };
-    };
+    let last = resampled.len().saturating_sub(1);
+    if stories < FEWEST || resampled.first() == resampled.last() {
+        return Estimate { value, low: None, high: None };
+    }
     // Between the two nearest, as R's type 7 and NumPy do by default.
     let at = |share: f64| {
         let place = share * last as f64;
@@ -113,7 +128,7 @@ fn interval(value: f64, mut resampled: Vec<f64>, level: f64) -> Estimate {
         from + part * (to - from)
     };
     let tail = (1.0 - level) / 2.0;
-    Estimate { value, low: at(tail), high: at(1.0 - tail) }
+    Estimate { value, low: Some(at(tail)), high: Some(at(1.0 - tail)) }
 }
 
 /// How many scores fall on each tenth of a point, in the stories at hand and in each resample.
@@ -167,8 +182,8 @@ impl Histogram {
         Some(tenth as f64 / 10.0)
     }
 
-    /// The median with its interval.
-    pub(super) fn median(&self, level: f64) -> Option<Estimate> {
+    /// The median with its interval; the scores are of so many stories.
+    pub(super) fn median(&self, stories: u64, level: f64) -> Option<Estimate> {
         let value = self.quantile(500)?;
         let mut all = vec![0u64; self.resamples];
         for counts in &self.resampled {
@@ -187,6 +202,6 @@ impl Histogram {
             }
         }
         medians.retain(|median| !median.is_nan());
-        Some(interval(value, medians, level))
+        Some(interval(value, medians, stories, level))
     }
 }

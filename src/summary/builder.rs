@@ -296,7 +296,7 @@ impl Sums {
             scored,
             insufficient: self.get(&Stat::Interactions(Part::All)).count() - scored,
             mean,
-            median: scores.median(self.level)?,
+            median: scores.median(self.get(&Stat::Scored(Part::All)).stories(), self.level)?,
             deviation,
             quantiles: quantiles.collect(),
             histogram: tens,

@@ -126,23 +126,22 @@ fn summary(name: String, rows: &[Row], options: &SummaryOptions) -> GroupSummary
     let (mut interactions, mut scored, mut score) = (sum(), sum(), sum());
     let (mut failed, mut answered) = (sum(), sum());
     let mut scores = Histogram::new(resamples);
-    let mut drawn = None;
-    for row in rows.iter().filter(|row| row.is_interaction) {
-        if drawn != Some(row.number) {
-            weights.draw(row.number);
-            drawn = Some(row.number);
+    for story in rows.chunk_by(|a, b| a.number == b.number) {
+        weights.draw(story[0].number);
+        let count = |is: fn(&Row) -> bool| story.iter().filter(|row| is(row)).count() as i64;
+        let points: i64 = story.iter().filter(|row| row.score >= 0).map(|row| i64::from(row.score)).sum();
+        let adds = [
+            (&mut interactions, count(|row| row.is_interaction)),
+            (&mut scored, count(|row| row.score >= 0)),
+            (&mut score, points),
+            (&mut failed, count(|row| row.failed)),
+            (&mut answered, count(|row| row.answered)),
+        ];
+        for (sum, value) in adds.into_iter().filter(|&(_, value)| value != 0) {
+            sum.add(value, &weights);
         }
-        interactions.add(1, &weights);
-        if row.score >= 0 {
-            scored.add(1, &weights);
-            score.add(i64::from(row.score), &weights);
+        for row in story.iter().filter(|row| row.score >= 0) {
             scores.add(i64::from(row.score), &weights);
-        }
-        if row.failed {
-            failed.add(1, &weights);
-        }
-        if row.answered {
-            answered.add(1, &weights);
         }
     }
     GroupSummary {
@@ -150,7 +149,7 @@ fn summary(name: String, rows: &[Row], options: &SummaryOptions) -> GroupSummary
         stories: rows.iter().filter(|row| row.is_first).count() as u64,
         interactions: interactions.count(),
         mean: score.over(&scored, UNIT, level),
-        median: scores.median(level),
+        median: scores.median(scored.stories(), level),
         failed: failed.over(&interactions, 1.0, level),
         answered: answered.over(&failed, 1.0, level),
     }
