@@ -175,6 +175,25 @@ fn all_forms_of_a_table_have_the_same_results() {
 }
 
 #[test]
+fn dates_are_read_as_they_are_written() {
+    let folder = Folder::new("dates");
+    let dates = ["5/3/2019", "31/12/2020", "2020-02-01", ""];
+    let rows: String = dates.map(|date| json!({"text": "Rude.", "d": date}).to_string() + "\n").concat();
+    let input = folder.write("in.jsonl", rows);
+    let months = |args: &[&str], odd: usize| {
+        let output = corpus().args(["--date", "d"]).args(args).arg(&input).output().unwrap();
+        status(&output, 0);
+        assert!(stderr(&output).contains(&format!("{odd} dates could not be read")), "{}", stderr(&output));
+        parsed(&output.stdout)
+            .iter()
+            .map(|line| line["month"].as_str().unwrap_or("").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(months(&[], 2), ["", "", "2020-02", ""], "5/3 may be in March or May");
+    assert_eq!(months(&["--date-format", "%d/%m/%Y"], 1), ["2019-03", "2020-12", "", ""]);
+}
+
+#[test]
 fn a_bad_row_loses_no_other() {
     let folder = Folder::new("bad");
     let table = b"id,text,n\n\
@@ -443,6 +462,7 @@ fn a_torn_line_is_cut_and_nothing_else() {
         wanted.folder.write(name, bytes);
         assert_eq!(wanted.resumed(name).status().unwrap().code(), Some(2), "{name}");
     }
+    wanted.folder.write("foreign.errors.jsonl", "kept");
     let other = wanted.folder.write("other.jsonl", rows(40).replace("r0", "x0"));
     wanted.folder.write("foreign", half);
     let output = corpus()
@@ -454,6 +474,8 @@ fn a_torn_line_is_cut_and_nothing_else() {
         .unwrap();
     status(&output, 2);
     assert!(stderr(&output).contains("its row 1 is of"), "{}", stderr(&output));
+    let kept = std::fs::read(wanted.folder.path("foreign.errors.jsonl")).unwrap();
+    assert_eq!(kept, b"kept", "a run that cannot start changes nothing");
 }
 
 #[cfg(unix)]

@@ -160,7 +160,7 @@ impl Input {
 /// Opens one input.
 fn rows(path: &Path, options: &Options, read: &Arc<AtomicU64>) -> Result<Box<dyn Rows>> {
     let source = source::open(path, options.format, read)?;
-    let name = path.to_string_lossy().to_ascii_lowercase();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     Ok(match source.format {
         Format::Jsonl => Box::new(JsonLines::new(source.reader, options.clone())),
         Format::Csv => Box::new(Table::new(source.reader, options.clone(), name.contains(".tsv"))?),

@@ -6,7 +6,7 @@
 //! the last line at most, and it is cut off before the run goes on. The file of errors and the summary are made
 //! again from the lines that are there, so they agree with the output, too.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -118,17 +118,22 @@ pub(crate) struct Errors {
     path: PathBuf,
     file: Option<File>,
     lines: Vec<u8>,
+    /// Whether it is to take the place of an older one, and has not yet.
+    is_new: bool,
 }
 
 impl Errors {
-    /// An empty file of errors. An older one is removed.
-    pub(crate) fn new(path: PathBuf) -> Result<Self> {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| path.display().to_string());
-            }
-            _ => Ok(Errors { path, file: None, lines: Vec::new() }),
+    /// An empty file of errors. An older one stays until this is [settled](Errors::settle).
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Errors { path, file: None, lines: Vec::new(), is_new: true }
+    }
+
+    fn place(&self) -> PathBuf {
+        let mut place = self.path.as_os_str().to_owned();
+        if self.is_new {
+            place.push(".unfinished");
         }
+        place.into()
     }
 
     pub(crate) fn push(&mut self, line: &ErrorLine<'_>) -> Result<()> {
@@ -141,18 +146,40 @@ impl Errors {
         if self.lines.is_empty() {
             return Ok(());
         }
+        let place = self.place();
         let mut write = || -> io::Result<File> {
             let mut file = match self.file.take() {
                 Some(file) => file,
-                None => File::create(&self.path)?,
+                None => File::create(&place)?,
             };
             file.write_all(&self.lines)?;
             Ok(file)
         };
-        let place = self.path.display().to_string();
-        self.file = Some(write().map_err(|source| CannotWrite { place, source })?);
+        let written = write();
+        self.file =
+            Some(written.map_err(|source| CannotWrite { place: place.display().to_string(), source })?);
         self.lines.clear();
         Ok(())
+    }
+
+    /// Takes the place of an older file.
+    pub(crate) fn settle(mut self) -> Result<Self> {
+        self.flush()?;
+        let settled = match self.file {
+            Some(_) => fs::rename(self.place(), &self.path),
+            None => match fs::remove_file(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        };
+        settled.map_err(|source| CannotWrite { place: self.path.display().to_string(), source })?;
+        self.is_new = false;
+        Ok(self)
+    }
+
+    /// Leaves the older file where it is.
+    pub(crate) fn give_up(self) {
+        let _ = fs::remove_file(self.place());
     }
 }
 
@@ -249,7 +276,7 @@ pub(crate) fn open(path: &Path) -> Result<File> {
         .open(path)
         .map_err(|source| CannotWrite { place: place(), source })?;
     match file.try_lock() {
-        Err(std::fs::TryLockError::WouldBlock) => bail!("{}: another run is writing to it", place()),
+        Err(fs::TryLockError::WouldBlock) => bail!("{}: another run is writing to it", place()),
         // A file system without locks is no reason not to write.
         _ => Ok(file),
     }
@@ -259,8 +286,8 @@ pub(crate) fn open(path: &Path) -> Result<File> {
 /// writing, and every line would be lost without an error.
 #[cfg(target_os = "linux")]
 fn stdout_is_closed() -> bool {
-    let target = std::fs::read_link("/proc/self/fd/1");
-    let info = std::fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
+    let target = fs::read_link("/proc/self/fd/1");
+    let info = fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     let read_and_write = flags.is_some_and(|flags| flags.trim().ends_with('2'));
     target.is_ok_and(|path| path == Path::new("/dev/null")) && read_and_write

@@ -228,7 +228,7 @@ fn run(args: &Args) -> Result<ExitCode> {
     let summary = wants_summary.then(|| SummaryBuilder::new(summary));
     let mut tally = Tally { summary, rows: 0, failed: 0, odd_dates: 0 };
     let mut journal = match &output {
-        None => Journal::stdout(args.errors.clone().map(Errors::new).transpose()?)?,
+        None => Journal::stdout(args.errors.clone().map(|path| Errors::new(path).settle()).transpose()?)?,
         Some(output) => begin(args, output, &analyzer, &mut input, &mut tally)?,
     };
     let mut progress = Progress::new(input.bytes(), input.read(), tally.rows);
@@ -279,12 +279,33 @@ fn begin(
         (None, true) => args.output.as_ref().map(|path| with_ending(path, ".errors.jsonl")),
         (None, false) => None,
     };
-    let mut errors = errors.map(Errors::new).transpose()?;
-    if !args.resume || !is_file {
-        return Journal::file(&output.lines, file, &Done::default(), errors);
+    let mut errors = errors.map(Errors::new);
+    let done = match args.resume && is_file {
+        true => earlier(args, output, analyzer, input, tally, errors.as_mut()),
+        false => Ok(Done::default()),
+    };
+    match done {
+        Ok(done) => Journal::file(&output.lines, file, &done, errors.map(Errors::settle).transpose()?),
+        Err(error) => {
+            if let Some(errors) = errors {
+                errors.give_up();
+            }
+            Err(error.context(place()))
+        }
     }
+}
+
+/// Takes over what an earlier run has done, and compares it with the input.
+fn earlier(
+    args: &Args,
+    output: &Output<'_>,
+    analyzer: &Analyzer,
+    input: &mut Input,
+    tally: &mut Tally,
+    mut errors: Option<&mut Errors>,
+) -> Result<Done> {
     let done = journal::read(&output.lines, tally.summary.is_some(), |row, head, story| {
-        if let (Some(errors), Some(error)) = (&mut errors, &head.error) {
+        if let (Some(errors), Some(error)) = (errors.as_mut(), &head.error) {
             errors.push(&ErrorLine {
                 row,
                 source: head.source.as_deref(),
@@ -299,27 +320,25 @@ fn begin(
         };
         tally.add(row, record.as_ref(), head.provider.as_deref(), head.month);
         Ok(())
-    });
-    let done = done.with_context(place)?;
-    if let Some(last) = &done.last {
-        if let Some(model) = last.model.as_deref().filter(|model| *model != analyzer.model()) {
-            bail!("{}: made by the model {model}, and this is {}", place(), analyzer.model());
-        }
-        let same = |item: &Item| {
-            let name = |source: &str| source.rsplit(['/', '\\']).next().map(str::to_owned);
-            item.number == done.rows
-                && item.id() == last.id.as_deref()
-                && name(&item.source) == last.source.as_deref().and_then(name)
-        };
-        let wanted = args.limit.map_or(done.rows, |limit| limit.min(done.rows));
-        let item = input.skip_rows(wanted);
-        if wanted == done.rows && !item.as_ref().is_some_and(same) && !input.is_stopped() {
-            let found = item.map_or("none".into(), |item| item.source);
-            let last = last.source.as_deref().unwrap_or("");
-            bail!("{}: its row {} is of {last}, and that of the input is {found}", place(), done.rows);
-        }
+    })?;
+    let Some(last) = &done.last else { return Ok(done) };
+    if let Some(model) = last.model.as_deref().filter(|model| *model != analyzer.model()) {
+        bail!("made by the model {model}, and this is {}", analyzer.model());
     }
-    Journal::file(&output.lines, file, &done, errors)
+    let same = |item: &Item| {
+        let name = |source: &str| source.rsplit(['/', '\\']).next().map(str::to_owned);
+        item.number == done.rows
+            && item.id() == last.id.as_deref()
+            && name(&item.source) == last.source.as_deref().and_then(name)
+    };
+    let wanted = args.limit.map_or(done.rows, |limit| limit.min(done.rows));
+    let item = input.skip_rows(wanted);
+    if wanted == done.rows && !item.as_ref().is_some_and(same) && !input.is_stopped() {
+        let found = item.map_or("none".into(), |item| item.source);
+        let last = last.source.as_deref().unwrap_or("");
+        bail!("its row {} is of {last}, and that of the input is {found}", done.rows);
+    }
+    Ok(done)
 }
 
 /// Analyses all rows that are left.

@@ -276,7 +276,7 @@ fn intervals_hold_the_truth_about_as_often_as_they_say() {
 #[test]
 fn no_interval_where_there_is_nothing_to_make_it_from() {
     let alike: Vec<StoryFacts> = (0..12).map(|_| story(vec![interaction(30.0)])).collect();
-    let mut mean = |stories: &[StoryFacts]| build(numbered(stories)).score.unwrap().mean;
+    let mean = |stories: &[StoryFacts]| build(numbered(stories)).score.unwrap().mean;
     assert_eq!(mean(&alike), Estimate { value: 30.0, low: None, high: None });
     let varied: Vec<StoryFacts> = (0..10).map(|at| story(vec![interaction(f64::from(at))])).collect();
     assert_eq!(mean(&varied[..9]).low, None);
