@@ -29,6 +29,7 @@
 //! # How to
 //!
 //! - analyse many stories: [`Analyzer::analyze_batch`], or [`Analyzer::analyze_iter`] for a stream;
+//! - see what they say together: [`summary::SummaryBuilder`], or the example `corpus` for tables of stories;
 //! - take another model: [`AnalyzerBuilder::model_dir`], [`AnalyzerBuilder::engine`];
 //! - add events and rules of your own: [`AnalyzerBuilder::rules_dir`];
 //! - weigh events differently: [`AnalyzerBuilder::weights`] with [`Weights::from_toml`];

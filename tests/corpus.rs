@@ -134,10 +134,10 @@ fn all_forms_of_a_table_have_the_same_results() {
     assert_eq!(months, ["2026-01", "2026-02", "2026-02", "2026-03"]);
 
     let (jsonl, csv) = (as_jsonl(), as_csv(','));
-    let mut frames = zstd(csv[..60].as_bytes());
-    frames.extend(zstd(csv[60..].as_bytes()));
-    let mut members = gzip(jsonl[..50].as_bytes());
-    members.extend(gzip(jsonl[50..].as_bytes()));
+    let mut frames = zstd(&csv.as_bytes()[..60]);
+    frames.extend(zstd(&csv.as_bytes()[60..]));
+    let mut members = gzip(&jsonl.as_bytes()[..50]);
+    members.extend(gzip(&jsonl.as_bytes()[50..]));
     let forms: [(&str, Vec<u8>); 9] = [
         ("rows.csv", csv.clone().into_bytes()),
         ("bom.csv", format!("\u{feff}{csv}").into_bytes()),

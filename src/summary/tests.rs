@@ -219,7 +219,7 @@ fn order_and_merging_do_not_matter() {
     let key = |at: usize| {
         let month = Month::new(2026, 1 + (at % 5) as u8).unwrap();
         let key = SummaryKey::new(at as u64).with_month(month);
-        if at % 7 == 0 { key } else { key.with_provider(names[at % 3]) }
+        if at.is_multiple_of(7) { key } else { key.with_provider(names[at % 3]) }
     };
     let wanted = build(stories.iter().enumerate().map(|(at, facts)| (facts, key(at))));
     assert!(wanted.providers.len() == 3 && wanted.months.len() == 5 && wanted.movers.len() == 3);
