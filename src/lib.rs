@@ -24,10 +24,12 @@
 //! - [`Analysis`] is what was found: [`Sentence`]s with their [`Sentiment`], [`Event`]s, [`Interaction`]s with their
 //!   [`Score`]. It owns no text; all places are [`Span`]s.
 //! - [`output::StoryRecord`] is the owned form that is written as JSON.
+//! - [`summary::Summary`] is what many analyses say together.
 //!
 //! # How to
 //!
 //! - analyse many stories: [`Analyzer::analyze_batch`], or [`Analyzer::analyze_iter`] for a stream;
+//! - see what they say together: [`summary::SummaryBuilder`], or the example `corpus` for tables of stories;
 //! - take another model: [`AnalyzerBuilder::model_dir`], [`AnalyzerBuilder::engine`];
 //! - add events and rules of your own: [`AnalyzerBuilder::rules_dir`];
 //! - weigh events differently: [`AnalyzerBuilder::weights`] with [`Weights::from_toml`];
@@ -75,6 +77,7 @@ mod score;
 mod segment;
 mod sentiment;
 mod span;
+pub mod summary;
 mod tokenize;
 #[cfg(feature = "rust-bert")]
 mod torch;
