@@ -22,6 +22,9 @@ const FORMS: [&str; 11] = [
     "%b %Y",
 ];
 
+/// Years that a customer may write of.
+const YEARS: std::ops::Range<u16> = 1900..2200;
+
 /// The month, or `None` where the date cannot be read. A number is a time in seconds or milliseconds since 1970.
 pub(crate) fn month(date: &Value, form: Option<&str>) -> Option<Month> {
     let text = match date {
@@ -45,7 +48,9 @@ pub(crate) fn month(date: &Value, form: Option<&str>) -> Option<Month> {
 fn of_form(form: &str, text: &str) -> Option<Month> {
     // What stands behind the date, as a time of day, does not matter.
     let (time, _) = BrokenDownTime::parse_prefix(form, text).ok()?;
-    Month::new(u16::try_from(time.year()?).ok()?, u8::try_from(time.month()?).ok()?)
+    // "5/3/2019" is no day of the year 5.
+    let year = u16::try_from(time.year()?).ok().filter(|year| YEARS.contains(year))?;
+    Month::new(year, u8::try_from(time.month()?).ok()?)
 }
 
 fn of_number(number: f64) -> Option<Month> {
