@@ -92,7 +92,7 @@ pub use engine::Engine;
 pub use error::{AnalyzeError, AnalyzeErrorKind, LoadError, LoadErrorKind};
 pub use events::{
     Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, Extractor, MergeConfig, MergeNumbers,
-    RuleCode, RuleFailure, RuleHit, RuleSet, Status, UnknownName,
+    RuleCode, RuleFailure, RuleHit, RuleSet, Severity, Status, UnknownName,
 };
 pub use heads::{EventProbs, Heads};
 pub use interactions::Provider;
@@ -101,7 +101,7 @@ pub use links::{Link, LinkKind};
 pub use model::{Head, Model, Precision, QuantizeReport, QuantizedTensor, Tensor, quantize};
 pub use score::{
     Contribution, Dimensions, EventWeights, Flag, IntervalWeights, LinkWeights, Reason, RecoveryWeights,
-    Score, ScoreInput, Scored, Scorer, SentimentWeights, Tone, Weights,
+    Score, ScoreInput, Scored, Scorer, SentimentWeights, SeverityWeights, Tone, Weights,
 };
 pub use segment::{BlockKind, Segment, segment};
 pub use sentiment::{Sentiment, SentimentLabel};
