@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::{LoadError, LoadErrorKind};
-use crate::events::pattern::{Lists, Node, alt, parse};
-use crate::events::program::{PatternId, Scanner, ScannerBuilder, Scratch};
+use crate::events::pattern::{Lists, Node, alt, check_extent, parse};
+use crate::events::program::{MAX_WORDS, PatternId, Scanner, ScannerBuilder, Scratch};
 use crate::events::scope::{Mark, MarkKind, Sentence};
 use crate::events::severity::{SeverityFile, SeverityRule};
 use crate::events::words::Words;
@@ -56,6 +57,9 @@ const NEGATIONS: &[&str] = &[
     "unable",
     "neglected",
 ];
+
+/// Bytes that the rule files of one folder may have together.
+const MAX_BYTES: u64 = 4 << 20;
 
 const LISTS: &str = "lists.toml";
 const SCOPE: &str = "scope.toml";
@@ -242,11 +246,18 @@ impl std::fmt::Display for RuleFailure {
 struct SourceFile {
     path: Arc<Path>,
     text: String,
+    /// Where each line but the last ends.
+    ends: Vec<usize>,
 }
 
 impl SourceFile {
+    fn new(path: impl Into<Arc<Path>>, text: String) -> Self {
+        let ends = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at).collect();
+        SourceFile { path: path.into(), text, ends }
+    }
+
     fn line(&self, at: usize) -> usize {
-        self.text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count() + 1
+        self.ends.partition_point(|&end| end < at) + 1
     }
 
     fn error(&self, at: usize, message: impl Into<String>) -> LoadError {
@@ -392,8 +403,8 @@ pub(crate) fn one_sentence(text: &str) -> [Segment; 1] {
 }
 
 fn built_in_files() -> Vec<SourceFile> {
-    let path = |name: &str| Path::new("data/rules").join(name).into();
-    BUILT_IN.iter().map(|&(name, text)| SourceFile { path: path(name), text: text.to_owned() }).collect()
+    let path = |name: &str| Path::new("data/rules").join(name);
+    BUILT_IN.iter().map(|&(name, text)| SourceFile::new(path(name), text.to_owned())).collect()
 }
 
 /// Every `.toml` file of a folder, sorted by name.
@@ -409,17 +420,33 @@ fn files_in(dir: &Path) -> Result<Vec<SourceFile>, LoadError> {
     if paths.is_empty() {
         return Err(LoadError::new(LoadErrorKind::Rule, "the folder holds no .toml file").with_path(dir));
     }
-    let read = |path: PathBuf| match fs::read_to_string(&path) {
-        Ok(text) => Ok(SourceFile { path: path.into(), text }),
-        Err(error) => Err(LoadError::io(path, error)),
-    };
-    paths.into_iter().map(read).collect()
+    let mut left = MAX_BYTES;
+    paths.into_iter().map(|path| read(path, &mut left)).collect()
+}
+
+/// Reads a file of rules, of which `left` bytes may still be read.
+fn read(path: PathBuf, left: &mut u64) -> Result<SourceFile, LoadError> {
+    let wrong = |message: String| LoadError::new(LoadErrorKind::Rule, message).with_path(&path);
+    let mut bytes = Vec::new();
+    let file = fs::File::open(&path).map_err(|error| LoadError::io(&path, error))?;
+    file.take(*left + 1).read_to_end(&mut bytes).map_err(|error| LoadError::io(&path, error))?;
+    let found = bytes.len() as u64;
+    if found > *left {
+        let all = MAX_BYTES - *left + found;
+        return Err(wrong(format!("{all} bytes or more of rules with this file, the limit is {MAX_BYTES}")));
+    }
+    *left -= found;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        wrong(format!("not UTF-8 from byte {at} on")).with_source(error)
+    })?;
+    Ok(SourceFile::new(path, text))
 }
 
 fn build(files: &[SourceFile]) -> Result<RuleSet, LoadError> {
-    let mut lists = Lists::new();
+    let (mut lists, mut size) = (Lists::new(), 0);
     for file in files.iter().filter(|file| file.named(LISTS)) {
-        read_lists(file, &mut lists)?;
+        read_lists(file, &mut lists, &mut size)?;
     }
     let mut set = Collector { lists, ..Collector::default() };
     for file in files.iter().filter(|file| !file.named(LISTS)) {
@@ -439,7 +466,9 @@ fn build(files: &[SourceFile]) -> Result<RuleSet, LoadError> {
 }
 
 /// Reads word lists; a list may use lists that stand before it in the file, and adds to one of the same name.
-fn read_lists(file: &SourceFile, lists: &mut Lists) -> Result<(), LoadError> {
+///
+/// `size` counts the words of all lists, written out.
+fn read_lists(file: &SourceFile, lists: &mut Lists, size: &mut usize) -> Result<(), LoadError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Entry {
@@ -454,13 +483,20 @@ fn read_lists(file: &SourceFile, lists: &mut Lists) -> Result<(), LoadError> {
     for entry in file.parse::<File>()?.list {
         let mut branches: Vec<Node> = lists.remove(entry.name.get_ref()).into_iter().collect();
         for words in &entry.words {
-            branches
-                .push(parse(words.get_ref(), lists).map_err(|error| file.error(words.span().start, error))?);
+            let fail = |error: String| file.error(words.span().start, error);
+            let node = parse(words.get_ref(), lists).map_err(fail)?;
+            *size += node.extent().0;
+            if *size > MAX_WORDS {
+                return Err(fail(format!("{size} words in all lists, the limit is {MAX_WORDS}")));
+            }
+            branches.push(node);
         }
+        let at = entry.name.span().start;
         if branches.is_empty() {
-            return Err(file.error(entry.name.span().start, "the list is empty"));
+            return Err(file.error(at, "the list is empty"));
         }
-        lists.insert(entry.name.into_inner(), alt(branches));
+        let list = check_extent(alt(branches)).map_err(|error| file.error(at, error))?;
+        lists.insert(entry.name.into_inner(), list);
     }
     Ok(())
 }
