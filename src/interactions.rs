@@ -69,7 +69,7 @@ pub(crate) struct Story<'a> {
 
 /// P(told) below which a sentence counts as talk in general. Reviews have little of it, and a sentence that is taken
 /// out of its interaction costs more than one that is left in: chosen on the dev reviews and stories.
-const TOLD: f32 = 0.35;
+const TOLD: f32 = 0.2;
 
 /// Which sentences speak in general: advice, maxims, preambles. None where the model does not say, or where nothing
 /// else would be left.
