@@ -1,5 +1,6 @@
 //! Where one tale ends and the next begins, within what one author tells.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -91,7 +92,7 @@ pub(super) fn split(story: &Story<'_>, names: &Names, segments: &[usize]) -> Vec
 
 /// Parts the visits of a customer who gave a provider another chance.
 fn again(story: &Story<'_>, mut whole: Episode) -> Result<Vec<Episode>, Episode> {
-    let Some(cut) = whole.segments.iter().position(|&at| AGAIN.is_match(line(story, at))) else {
+    let Some(cut) = whole.segments.iter().position(|&at| AGAIN.is_match(&line(story, at))) else {
         return Err(whole);
     };
     let events = |part: &[usize]| part.iter().any(|&at| has_event(story, at));
@@ -143,8 +144,10 @@ fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
     vec![whole, Episode { segments, name: Some(name), kind: None }]
 }
 
-fn line<'t>(story: &Story<'t>, at: usize) -> &'t str {
-    story.segments[at].span.get(story.text).unwrap_or("").trim()
+/// The words of a segment; lines that were wrapped by hand are joined.
+fn line<'t>(story: &Story<'t>, at: usize) -> Cow<'t, str> {
+    let words = story.segments[at].span.get(story.text).unwrap_or("").trim();
+    if words.contains('\n') { words.split_whitespace().collect::<Vec<_>>().join(" ").into() } else { words.into() }
 }
 
 fn has_event(story: &Story<'_>, at: usize) -> bool {
@@ -161,7 +164,7 @@ fn strip_lessons(story: &Story<'_>, segments: &[usize]) -> Vec<usize> {
     let mut told = Vec::with_capacity(segments.len());
     let mut lessons = false;
     for &at in segments {
-        let words = line(story, at);
+        let words = &*line(story, at);
         let item = NUMBERED.is_match(words) || words.starts_with(['•', '-', '*', '–']);
         if lessons && item && !has_event(story, at) {
             continue;
@@ -182,7 +185,7 @@ struct Label {
 
 fn labels(story: &Story<'_>, told: &[usize]) -> Vec<Label> {
     let label = |&at: &usize| {
-        let found = LABEL.captures(line(story, at))?;
+        let found = LABEL.captures(&line(story, at))?;
         Some(Label { at, which: found["which"].to_lowercase() })
     };
     told.iter().filter_map(label).collect()
@@ -190,12 +193,12 @@ fn labels(story: &Story<'_>, told: &[usize]) -> Vec<Label> {
 
 /// Numbered lines with a provider in each and a tale of its own behind it.
 fn numbered(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<Label> {
-    let items: Vec<usize> = (0..told.len()).filter(|&at| NUMBERED.is_match(line(story, told[at]))).collect();
+    let items: Vec<usize> = (0..told.len()).filter(|&at| NUMBERED.is_match(&line(story, told[at]))).collect();
     let mut openers = Vec::new();
     for (nth, &item) in items.iter().enumerate() {
         let end = items.get(nth + 1).copied().unwrap_or(told.len());
         let at = told[item];
-        let words = line(story, at);
+        let words = &*line(story, at);
         let short = words.split_whitespace().count() <= 8;
         let provider =
             best_name(names, at).is_some() || LISTS.kind_noun(story.text, story.segments[at].span).is_some();
@@ -279,7 +282,7 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
     // "And now the bad experience. It came from an appliance store.": the phrase opens the sentence behind it.
     let mut announced: Option<usize> = None;
     for &at in told {
-        let words = line(story, at);
+        let words = &*line(story, at);
         let phrase = OPENS.is_match(words) || RECOMMENDED.is_match(words);
         let opened = announced.take();
         let opens = phrase || opened.is_some();
