@@ -286,17 +286,23 @@ proptest! {
         let place = place.min(story.spans.len());
         let mut padded = Story::new(&[]);
         let mut events = Vec::new();
-        for at in 0..=story.spans.len() {
-            for n in 0..if at == place { many } else { 0 } {
+        let pad = |padded: &mut Story| {
+            for n in 0..many {
                 let sentiment = Sentiment::from_weights(tilt.max(0.0), 0.81, (-tilt).max(0.0));
                 padded.push(&format!("Padding {n}."), sentiment);
             }
-            if at < story.spans.len() {
-                let now = padded.spans.len();
-                padded.push(&story.text[story.spans[at].range()], story.sentiments[at]);
-                let here = story.events.iter().filter(|event| event.sentence().index() == at);
-                events.extend(here.map(|event| (now, event)));
+        };
+        for (at, span) in story.spans.iter().enumerate() {
+            if at == place {
+                pad(&mut padded);
             }
+            let now = padded.spans.len();
+            padded.push(&story.text[span.range()], story.sentiments[at]);
+            let here = story.events.iter().filter(|event| event.sentence().index() == at);
+            events.extend(here.map(|event| (now, event)));
+        }
+        if place == story.spans.len() {
+            pad(&mut padded);
         }
         let padded = events.into_iter().fold(padded, |padded, (at, event)| padded.again(at, event));
         prop_assert_eq!(padded.score().score, story.score().score);
@@ -373,8 +379,11 @@ fn flags_tell_how_the_story_went() {
     assert_eq!(unsure.score().flags, []);
 }
 
-/// A story told as it is read: what was said, how it sounds, and what happened in it.
-fn told(lines: &[(&str, [f32; 3], &[(EventType, Status)])]) -> Story {
+/// What was said, how it sounds, and what happened in it.
+type Line<'a> = (&'a str, [f32; 3], &'a [(EventType, Status)]);
+
+/// A story told as it is read.
+fn told(lines: &[Line<'_>]) -> Story {
     let mut story = Story::new(&[]);
     for (words, [negative, neutral, positive], _) in lines {
         story.push(words, Sentiment::from_weights(*negative, *neutral, *positive));
@@ -387,7 +396,7 @@ fn told(lines: &[(&str, [f32; 3], &[(EventType, Status)])]) -> Story {
 fn praise_told_again_does_not_hide_a_dropped_ball() {
     use EventType::*;
     use Status::*;
-    let lines: &[(&str, [f32; 3], &[(EventType, Status)])] = &[
+    let lines: &[Line<'_>] = &[
         ("What a bicycle shop taught me about keeping in touch.", [0.4, 0.5, 0.1], &[]),
         ("I had a hymn of praise ready for the people at Spoke and Chain.", [0.1, 0.2, 0.7], &[]),
         ("Then they fumbled it.", [0.8, 0.15, 0.05], &[]),
@@ -425,7 +434,7 @@ fn praise_told_again_does_not_hide_a_dropped_ball() {
     loyal.push(("I will take my next bicycle there as well.", FLAT, &[(Loyalty, Occurred)]));
     assert!(!told(&loyal).score().flags.contains(&Flag::DroppedBall));
     // ... and where a slip is all that was wrong.
-    let slip: &[(&str, [f32; 3], &[(EventType, Status)])] = &[
+    let slip: &[Line<'_>] = &[
         ("The waiter was a gem.", GOOD, &[(Courtesy, Occurred)]),
         ("The soup was cold.", [0.6, 0.3, 0.1], &[(ServiceFailure, Occurred)]),
         ("Everything else came hot, and fast.", GOOD, &[(PromptService, Occurred)]),
