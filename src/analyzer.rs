@@ -23,8 +23,8 @@ use crate::tokenize::Tokenizer;
 
 /// Limits on what one story may cost.
 ///
-/// Memory is at most about 30 bytes for each byte of text and 12 times [`Encoder::dim`] bytes (with the embedded
-/// model 6 KB) for each window; time is linear in both.
+/// Time and memory are linear in both. A window costs its vector twice ([`Encoder::dim`] numbers of 4 bytes) and some
+/// kilobytes for what the heads make of it, so that the windows, not the bytes, decide.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Limits {

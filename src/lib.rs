@@ -40,10 +40,44 @@
 //!
 //! - Offsets are UTF-8 bytes of the text that went in, half open, and lie between characters.
 //! - Sentences are sorted and do not overlap; between them is nothing but white space.
-//! - Any text has a result. The embedded engine fails only on a text above [`Limits::max_text_bytes`].
+//! - Any text has a result: no panic, no hang, work in proportion to its length. The embedded engine fails only on a
+//!   text above one of the [`Limits`], and the error names both numbers.
 //! - The same text has the same result, bit for bit, whatever is analysed beside it, in whatever order and on however
 //!   many threads; at int8 also on whatever CPU.
 //! - No network, no global state, no environment variables.
+//!
+//! # What it cannot do
+//!
+//! - Languages: the model, the rules and the boundaries of sentences are made for English. Other languages get a
+//!   result, and it means little.
+//! - Sarcasm and irony ("Great job, only three weeks late") are mostly read as what they say. So is dry praise.
+//! - Coreference over a distance: who "they" are is read from the sentence and its block, not followed through the
+//!   story; a company that the text never names cannot be named.
+//! - Truth: it reads what a customer tells. It does not know the other side.
+//! - People: a score of one story is no ground for a decision about a person. Its interval and its reasons are there
+//!   to be read. Who is named moves scores a little, too: see the next section.
+//!
+//! # Who is named
+//!
+//! A name, a gender, a country or a company should not move the score of a service. `cargo run --release --example
+//! bias` swaps them in over 800 sentences that are otherwise the same, and prints the mean absolute change of
+//! sentiment and score by what was swapped, and which groups the model leans to.
+//!
+//! # What is trusted
+//!
+//! | | trusted? | what holds |
+//! |---|---|---|
+//! | texts, JSON of [`output`] | no | no panic; time and memory bounded by [`Limits`]; nothing of a text is run, fetched or kept |
+//! | rules of a user's folder | as settings | 4 MiB, 20,000 patterns, 64 brackets deep, 20,000 words in a pattern; no repetition, so each is linear in the text; a [`LoadError`] names file, line and rule |
+//! | models of a folder | as data | safetensors only, no pickle; 4 GiB a file; `SHA256SUMS` is verified where it is there; shapes, types, values, vocabulary and labels are checked; but its author chooses what it says, and how long a sentence takes |
+//! | an [`Encoder`] of the caller's own | yes | it is code of the caller |
+//! | libtorch (feature `rust-bert`) | yes | C++ that this crate cannot look into |
+//!
+//! A checksum in the folder that it guards shows damage, not malice: whoever can replace the model can replace it, too.
+//! There is no `unsafe` code in this crate; its dependencies have some, for SIMD and for parsing.
+//!
+//! Tested by `tests/hostile.rs` (texts), `tests/hostile_files.rs` and `tests/model.rs` (rules, models),
+//! `tests/determinism.rs`, `tests/threads.rs`, and by fuzzing (`.ci/fuzz`).
 //!
 //! # How fast it is
 //!

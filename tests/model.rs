@@ -1,119 +1,18 @@
 //! Model folders that are damaged, wrong or hostile: always a typed error that says what is wrong, never a panic.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use amends::{EventType, LoadError, LoadErrorKind, Model, Precision, Status, TokenBatch};
 use proptest::prelude::*;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, serialize};
+use safetensors::Dtype;
 
-const HIDDEN: usize = 64;
-const WIDE: usize = 96;
-const WORDS: usize = 20;
-
-/// A folder that is removed in the end.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
-
-/// The files of a small, sound model of one layer.
-struct Files {
-    description: String,
-    tokenizer: String,
-    tensors: Tensors,
-}
-
-impl Files {
-    fn sound() -> Self {
-        let mut tensors = Tensors::new();
-        let mut add = |name: &str, shape: &[usize]| {
-            let count: usize = shape.iter().product();
-            let values = (0..count).map(|i| ((i * 7 + name.len()) % 17) as f32 * 0.02 - 0.16);
-            tensors.insert(name.into(), floats(shape, &values.collect::<Vec<f32>>()));
-        };
-        add("bert.embeddings.word_embeddings.weight", &[WORDS, HIDDEN]);
-        add("bert.embeddings.position_embeddings.weight", &[16, HIDDEN]);
-        add("bert.embeddings.token_type_embeddings.weight", &[2, HIDDEN]);
-        for (name, outputs, inputs) in [
-            ("bert.encoder.layer.0.attention.self.query", HIDDEN, HIDDEN),
-            ("bert.encoder.layer.0.attention.self.key", HIDDEN, HIDDEN),
-            ("bert.encoder.layer.0.attention.self.value", HIDDEN, HIDDEN),
-            ("bert.encoder.layer.0.attention.output.dense", HIDDEN, HIDDEN),
-            ("bert.encoder.layer.0.intermediate.dense", WIDE, HIDDEN),
-            ("bert.encoder.layer.0.output.dense", HIDDEN, WIDE),
-            ("bert.pooler.dense", HIDDEN, HIDDEN),
-            ("sentiment", 3, HIDDEN),
-            ("events", 72, HIDDEN),
-            ("context.gate", 2, HIDDEN),
-        ] {
-            add(&format!("{name}.weight"), &[outputs, inputs]);
-            add(&format!("{name}.bias"), &[outputs]);
-        }
-        for name in
-            ["bert.embeddings", "bert.encoder.layer.0.attention.output", "bert.encoder.layer.0.output"]
-        {
-            add(&format!("{name}.LayerNorm.weight"), &[HIDDEN]);
-            add(&format!("{name}.LayerNorm.bias"), &[HIDDEN]);
-        }
-        let events: Vec<String> = EventType::ALL
-            .iter()
-            .flat_map(|event| {
-                Status::ALL.iter().map(move |status| format!("\"{event}:{}\"", status.as_str()))
-            })
-            .collect();
-        let description = format!(
-            "format = 1\nname = \"small\"\nmax_tokens = 16\n\
-             [encoder]\nkind = \"bert\"\nvocabulary = {WORDS}\npositions = 16\ntoken_types = 2\nhidden = {HIDDEN}\n\
-             layers = 1\nheads = 2\nintermediate = {WIDE}\nnorm_epsilon = 1e-12\n\
-             [sentiment]\nlabels = [\"negative\", \"neutral\", \"positive\"]\n\
-             [events]\nlabels = [{}]\n[events.thresholds]\n\"delay:absent\" = 0.25\n\
-             [context]\nkind = \"gate\"\n",
-            events.join(", ")
-        );
-        let words: Vec<String> = (0..WORDS).map(|id| format!("\"w{id}\": {id}")).collect();
-        let tokenizer = format!("{{\"model\": {{\"vocab\": {{{}}}}}}}", words.join(", "));
-        Files { description, tokenizer, tensors }
-    }
-
-    fn weights(&self) -> Vec<u8> {
-        let views: Vec<(&String, TensorView<'_>)> = self
-            .tensors
-            .iter()
-            .map(|(name, (dtype, shape, bytes))| {
-                (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
-            })
-            .collect();
-        serialize(views, None).unwrap()
-    }
-
-    fn write(&self, name: &str) -> Folder {
-        self.write_with(name, &self.weights())
-    }
-
-    fn write_with(&self, name: &str, weights: &[u8]) -> Folder {
-        let folder = Folder(std::env::temp_dir().join(format!("amends-model-{}-{name}", std::process::id())));
-        std::fs::create_dir_all(&folder.0).unwrap();
-        std::fs::write(folder.0.join("model.toml"), &self.description).unwrap();
-        std::fs::write(folder.0.join("tokenizer.json"), &self.tokenizer).unwrap();
-        std::fs::write(folder.0.join("model.safetensors"), weights).unwrap();
-        folder
-    }
-}
+#[path = "support/small_model.rs"]
+mod small_model;
+use small_model::{Files, Folder, HIDDEN, Tensors, WORDS, floats};
 
 /// What is done to a sound model's tensors.
 type Change = fn(&mut Tensors);
-
-fn floats(shape: &[usize], values: &[f32]) -> (Dtype, Vec<usize>, Vec<u8>) {
-    (Dtype::F32, shape.to_vec(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
-}
 
 fn load(folder: &Folder) -> Result<Model, LoadError> {
     Model::from_dir(&folder.0, Precision::Int8)

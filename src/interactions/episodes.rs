@@ -147,7 +147,11 @@ fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
 /// The words of a segment; lines that were wrapped by hand are joined.
 fn line<'t>(story: &Story<'t>, at: usize) -> Cow<'t, str> {
     let words = story.segments[at].span.get(story.text).unwrap_or("").trim();
-    if words.contains('\n') { words.split_whitespace().collect::<Vec<_>>().join(" ").into() } else { words.into() }
+    if words.contains('\n') {
+        words.split_whitespace().collect::<Vec<_>>().join(" ").into()
+    } else {
+        words.into()
+    }
 }
 
 fn has_event(story: &Story<'_>, at: usize) -> bool {
@@ -185,7 +189,8 @@ struct Label {
 
 fn labels(story: &Story<'_>, told: &[usize]) -> Vec<Label> {
     let label = |&at: &usize| {
-        let found = LABEL.captures(&line(story, at))?;
+        let words = line(story, at);
+        let found = LABEL.captures(&words)?;
         Some(Label { at, which: found["which"].to_lowercase() })
     };
     told.iter().filter_map(label).collect()

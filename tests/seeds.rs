@@ -1,0 +1,55 @@
+//! The fuzz targets over all of their seeds, on any toolchain. `.ci/fuzz` goes on from the same seeds with libFuzzer.
+#![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+#[path = "fuzz/checks.rs"]
+mod checks;
+
+fn run(target: &str) {
+    let (_, check) = checks::TARGETS.into_iter().find(|(name, _)| *name == target).unwrap();
+    let seeds = checks::seeds(target);
+    assert!(seeds.len() >= 3, "{} seeds for {target}", seeds.len());
+    for (name, seed) in seeds {
+        eprintln!("{target}/{name}");
+        check(&seed);
+        // Cut anywhere, and with one byte turned.
+        for part in 1..4 {
+            check(&seed[..seed.len() * part / 4]);
+        }
+        let mut turned = seed.clone();
+        if let Some(byte) = turned.get_mut(seed.len() / 3) {
+            *byte ^= 0x15;
+            check(&turned);
+        }
+    }
+}
+
+#[test]
+fn segment() {
+    run("segment");
+}
+
+#[test]
+fn front_door() {
+    run("front_door");
+}
+
+#[test]
+fn embedded() {
+    run("embedded");
+}
+
+#[test]
+fn rules() {
+    run("rules");
+}
+
+#[test]
+fn model() {
+    run("model");
+}
+
+#[test]
+fn jsonl() {
+    run("jsonl");
+}

@@ -1,0 +1,189 @@
+//! One analyzer, used from everywhere at once: plain threads, an asynchronous runtime, pools of the caller's own.
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use amends::output::{ErrorRecord, Record, StoryRecord};
+use amends::*;
+use rayon::prelude::*;
+
+#[path = "support/counting.rs"]
+mod counting;
+
+const fn shared<T: Send + Sync>() {}
+const fn plain<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
+
+/// Checked by the compiler: every public type crosses threads.
+const _: () = {
+    shared::<Analyzer>();
+    shared::<AnalyzerBuilder>();
+    shared::<AnalyzeIter<'_, std::vec::IntoIter<String>>>();
+    shared::<Engine>();
+    shared::<Box<dyn Encoder>>();
+    shared::<Tokenizer>();
+    shared::<Model>();
+    shared::<Extractor>();
+    shared::<RuleSet>();
+    shared::<Scorer>();
+    shared::<LoadError>();
+    shared::<AnalyzeError>();
+    shared::<Heads>();
+    shared::<Head>();
+    plain::<AnalyzeOptions>();
+    plain::<Limits>();
+    plain::<Document<'_>>();
+    plain::<Analysis>();
+    plain::<Sentence>();
+    plain::<Segment>();
+    plain::<BlockKind>();
+    plain::<Boilerplate>();
+    plain::<Sentiment>();
+    plain::<SentimentLabel>();
+    plain::<Event>();
+    plain::<EventType>();
+    plain::<EventGroup>();
+    plain::<Evidence>();
+    plain::<Status>();
+    plain::<Actor>();
+    plain::<RuleCode>();
+    plain::<RuleFailure>();
+    plain::<UnknownName>();
+    plain::<MergeConfig>();
+    plain::<Interaction>();
+    plain::<Provider>();
+    plain::<Link>();
+    plain::<LinkKind>();
+    plain::<Score>();
+    plain::<Scored>();
+    plain::<Contribution>();
+    plain::<Dimensions>();
+    plain::<Flag>();
+    plain::<Reason>();
+    plain::<Weights>();
+    plain::<Span>();
+    plain::<SentenceId>();
+    plain::<InteractionId>();
+    plain::<Token>();
+    plain::<TokenBatch>();
+    plain::<Tensor>();
+    plain::<LabelMap>();
+    plain::<Precision>();
+    plain::<Warning>();
+    plain::<AnalyzeErrorKind>();
+    plain::<LoadErrorKind>();
+    plain::<Record>();
+    plain::<StoryRecord>();
+    plain::<ErrorRecord>();
+};
+
+/// The embedded model where the build has it, else an engine without one.
+static ANALYZER: LazyLock<Analyzer> = LazyLock::new(|| {
+    if cfg!(feature = "embedded") {
+        Analyzer::embedded().unwrap()
+    } else {
+        counting::analyzer().0.build().unwrap()
+    }
+});
+
+const STORIES: [&str; 3] = [
+    "They lost my bag, and nobody apologised. A week later it came, with a note and a voucher.",
+    "Quick and friendly.",
+    "",
+];
+
+static EXPECTED: LazyLock<Vec<Analysis>> =
+    LazyLock::new(|| STORIES.iter().map(|story| ANALYZER.analyze(*story).unwrap()).collect());
+
+/// A batch gives what single stories gave.
+#[track_caller]
+fn as_expected() {
+    let found = ANALYZER.analyze_batch(&STORIES.map(Document::new));
+    for (found, expected) in found.into_iter().zip(&*EXPECTED) {
+        assert_eq!(found.unwrap(), *expected);
+    }
+}
+
+/// Panics if `work` has not ended after five minutes: somebody waits for somebody who waits.
+fn ends(work: impl FnOnce() + Send + 'static) {
+    let (done, wait) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        work();
+        done.send(()).unwrap();
+    });
+    match wait.recv_timeout(Duration::from_secs(300)) {
+        Ok(()) => thread.join().unwrap(),
+        Err(_) if thread.is_finished() => thread.join().unwrap(),
+        Err(_) => panic!("it hangs"),
+    }
+}
+
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+#[test]
+fn sixty_four_threads_at_once() {
+    ends(|| {
+        LazyLock::force(&EXPECTED);
+        let start = Arc::new(std::sync::Barrier::new(64));
+        let threads: Vec<_> = (0..64)
+            .map(|_| {
+                let start = Arc::clone(&start);
+                std::thread::spawn(move || {
+                    start.wait();
+                    as_expected();
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_pool_of_one() {
+    ends(|| pool(1).install(as_expected));
+}
+
+#[test]
+fn the_pool_of_the_caller() {
+    ends(|| {
+        LazyLock::force(&EXPECTED);
+        // Every thread of the pool is in a story already when the stories ask for threads of it.
+        pool(3).install(|| (0..24).into_par_iter().for_each(|_| as_expected()));
+    });
+}
+
+#[test]
+fn a_pool_within_a_pool() {
+    ends(|| pool(2).install(|| pool(1).install(|| pool(3).install(as_expected))));
+}
+
+#[test]
+fn an_asynchronous_runtime() {
+    ends(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        runtime.block_on(async {
+            // The work takes milliseconds and more, so it goes where blocking is allowed.
+            let tasks: Vec<_> = (0..16).map(|_| tokio::task::spawn_blocking(as_expected)).collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            // It works on the runtime's own threads, too, if it must.
+            tokio::spawn(async { as_expected() }).await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_panic_of_the_caller_leaves_the_analyzer_whole() {
+    ends(|| {
+        let caught = std::thread::spawn(|| {
+            let analysis = ANALYZER.analyze(STORIES[0]).unwrap();
+            assert!(analysis.sentences().is_empty(), "a panic of the caller's own");
+        });
+        assert!(caught.join().is_err());
+        as_expected();
+    });
+}
