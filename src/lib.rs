@@ -71,6 +71,7 @@ mod links;
 mod math;
 mod model;
 pub mod output;
+mod read;
 mod score;
 mod segment;
 mod sentiment;
@@ -96,6 +97,9 @@ pub use interactions::Provider;
 pub use labels::LabelMap;
 pub use links::{Link, LinkKind};
 pub use model::{Head, Model, Precision, QuantizeReport, QuantizedTensor, Tensor, quantize};
+pub use read::{
+    Format, Malformed, ReadError, ReadErrorKind, ReadOptions, ReadText, Turn, read_bytes, read_file,
+};
 pub use score::{
     Contribution, Dimensions, EventWeights, Flag, IntervalWeights, LinkWeights, Reason, RecoveryWeights,
     Score, ScoreInput, Scored, Scorer, SentimentWeights, Tone, Weights,
