@@ -27,6 +27,7 @@
 //!
 //! # How to
 //!
+//! - read files, pages and mails: [`read_file`], [`read_bytes`];
 //! - analyse many stories: [`Analyzer::analyze_batch`], or [`Analyzer::analyze_iter`] for a stream;
 //! - take another model: [`AnalyzerBuilder::model_dir`], [`AnalyzerBuilder::engine`];
 //! - add events and rules of your own: [`AnalyzerBuilder::rules_dir`];
@@ -51,6 +52,9 @@
 //! # Features
 //!
 //! - `embedded` (default): the model is compiled in. Without it, name a model.
+//! - `markdown`: reads Markdown files (2 crates more).
+//! - `html`: reads web pages (a browser's parser, main-content extraction).
+//! - `email`: reads mails; includes `html`.
 //! - `rust-bert`: checkpoints of the BERT family on libtorch 2.4, which must be installed.
 
 mod analysis;
