@@ -221,10 +221,6 @@ impl<'t> From<&'t ReadText> for Document<'t> {
 }
 
 /// What a reader of one format makes.
-#[cfg_attr(
-    not(any(feature = "html", feature = "markdown")),
-    expect(dead_code, reason = "plain text has no parts")
-)]
 #[derive(Default)]
 struct Parts {
     text: String,

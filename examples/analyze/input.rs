@@ -144,7 +144,12 @@ fn kind_of(path: &Path) -> Option<(Kind, bool)> {
 
 impl Input {
     /// Lists the inputs. A folder stands for the stories in it and below, sorted by name.
-    pub(crate) fn new(paths: &[PathBuf], stdin: Kind, carry: Vec<String>, malformed: Malformed) -> Result<Self> {
+    pub(crate) fn new(
+        paths: &[PathBuf],
+        stdin: Kind,
+        carry: Vec<String>,
+        malformed: Malformed,
+    ) -> Result<Self> {
         let mut files = VecDeque::new();
         for path in paths {
             if is_stdin(path) {
@@ -155,7 +160,10 @@ impl Input {
                     let before = files.len();
                     list(path, &mut files).with_context(|| format!("{}", path.display()))?;
                     if files.len() == before {
-                        eprintln!("{}: no .txt, .md, .html, .eml, .jsonl or .jsonl.gz in this folder", path.display());
+                        eprintln!(
+                            "{}: no .txt, .md, .html, .eml, .jsonl or .jsonl.gz in this folder",
+                            path.display()
+                        );
                     }
                 } else {
                     files.push_back(path.clone());
