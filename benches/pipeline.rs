@@ -1,10 +1,10 @@
 //! The whole pipeline over the stories of `data/stories`: how long one story takes, how many a second a corpus
-//! makes on one thread and on two, and what everything but the encoder costs.
+//! makes on one thread and on two. `cargo bench --bench peers` says what everything but the encoder costs.
 
 use std::hint::black_box;
 use std::path::Path;
 
-use amends::{Analyzer, Document, segment};
+use amends::{Analyzer, Document};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn stories() -> Vec<String> {
@@ -39,20 +39,6 @@ fn pipeline(criterion: &mut Criterion) {
             bencher.iter(|| pool.install(|| analyzer.analyze_batch(black_box(&corpus))));
         });
     }
-    group.finish();
-
-    let bytes: usize = stories.iter().map(String::len).sum();
-    let mut group = criterion.benchmark_group("pipeline/parts");
-    group.throughput(Throughput::Bytes(bytes as u64));
-    group.bench_function("segment", |bencher| {
-        bencher.iter(|| stories.iter().map(|story| segment(black_box(story)).len()).sum::<usize>());
-    });
-    group.bench_function("tokenize", |bencher| {
-        let tokenizer = analyzer.tokenizer();
-        bencher.iter(|| {
-            stories.iter().map(|s| tokenizer.tokens(black_box(s)).expect("tokens").len()).sum::<usize>()
-        });
-    });
     group.finish();
 }
 

@@ -67,20 +67,49 @@ impl AnalyzeOptions {
 }
 
 /// Builds an [`Analyzer`]. Made by [`Analyzer::builder`].
+///
+/// Of the models that are named ([`model_dir`](Self::model_dir), [`engine`](Self::engine), with the feature
+/// `rust-bert` also `torch_dir`) the last one counts.
 #[derive(Debug)]
 pub struct AnalyzerBuilder {
-    engine: Option<Box<Engine>>,
-    dir: Option<PathBuf>,
+    source: Source,
     precision: Precision,
     rules: Option<PathBuf>,
     weights: Option<Weights>,
     limits: Limits,
 }
 
+/// Where the engine comes from; the one named last counts.
+#[derive(Debug)]
+enum Source {
+    Embedded,
+    Dir(PathBuf),
+    #[cfg(feature = "rust-bert")]
+    Torch(PathBuf, Box<crate::torch::TorchOptions>),
+    Engine(Box<Engine>),
+}
+
 impl AnalyzerBuilder {
-    /// Takes the model of a folder instead of the embedded one.
+    /// Takes the model of a folder instead of the embedded one, on the built-in engine.
     pub fn model_dir(mut self, path: impl Into<PathBuf>) -> Self {
-        self.dir = Some(path.into());
+        self.source = Source::Dir(path.into());
+        self
+    }
+
+    /// Takes the checkpoint or model of a folder, on libtorch: see [`Engine::from_torch`].
+    ///
+    /// ```
+    /// use amends::{Analyzer, TorchOptions};
+    ///
+    /// let folder = "tests/fixtures/torch/distilbert";
+    /// let analyzer = Analyzer::builder().torch_dir(folder, TorchOptions::new()).build()?;
+    /// assert!(analyzer.model().starts_with("distilbert@sha256:"));
+    /// assert_eq!(analyzer.analyze("They called. Nobody apologised.")?.sentences().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "rust-bert")]
+    pub fn torch_dir(mut self, path: impl Into<PathBuf>, options: crate::torch::TorchOptions) -> Self {
+        self.source = Source::Torch(path.into(), Box::new(options));
         self
     }
 
@@ -92,7 +121,7 @@ impl AnalyzerBuilder {
 
     /// Takes an engine that the caller has put together: another encoder, tokenizer or heads.
     pub fn engine(mut self, engine: Engine) -> Self {
-        self.engine = Some(Box::new(engine));
+        self.source = Source::Engine(Box::new(engine));
         self
     }
 
@@ -122,24 +151,25 @@ impl AnalyzerBuilder {
     /// rules that are wrong or fail their own test lines, or no model at all (feature `embedded` switched off
     /// and no other named).
     pub fn build(self) -> Result<Analyzer, LoadError> {
-        let engine = match (self.engine, &self.dir) {
-            (Some(engine), _) => *engine,
-            (None, Some(path)) => Engine::from_model(&Model::from_dir(path, self.precision)?)?,
-            (None, None) => embedded()?,
+        let AnalyzerBuilder { source, precision, rules, weights, limits } = self;
+        let engine = || match source {
+            Source::Embedded => embedded(),
+            Source::Dir(path) => Engine::from_model(&Model::from_dir(path, precision)?),
+            #[cfg(feature = "rust-bert")]
+            Source::Torch(path, options) => Engine::from_torch(path, &options),
+            Source::Engine(engine) => Ok(*engine),
         };
-        let rules = match &self.rules {
-            Some(path) => RuleSet::with_dir(path)?,
-            None => RuleSet::built_in()?,
+        let extractor = || -> Result<Extractor, LoadError> {
+            let rules = match &rules {
+                Some(path) => RuleSet::with_dir(path)?,
+                None => RuleSet::built_in()?,
+            };
+            Ok(Extractor::new(rules, MergeConfig::built_in()?))
         };
-        let scorer = Scorer::new(self.weights.map_or_else(Weights::built_in, Ok)?)?;
-        Ok(Analyzer {
-            inner: Arc::new(Inner {
-                engine,
-                extractor: Extractor::new(rules, MergeConfig::built_in()?),
-                scorer,
-                limits: self.limits,
-            }),
-        })
+        // The two take about as long as each other.
+        let (engine, extractor) = rayon::join(engine, extractor);
+        let scorer = Scorer::new(weights.map_or_else(Weights::built_in, Ok)?)?;
+        Ok(Analyzer { inner: Arc::new(Inner { engine: engine?, extractor: extractor?, scorer, limits }) })
     }
 }
 
@@ -198,8 +228,7 @@ impl Analyzer {
     /// A builder that takes the embedded model, the built-in rules and weights, and [`Limits::default`].
     pub fn builder() -> AnalyzerBuilder {
         AnalyzerBuilder {
-            engine: None,
-            dir: None,
+            source: Source::Embedded,
             precision: Precision::default(),
             rules: None,
             weights: None,
@@ -373,9 +402,18 @@ impl Analyzer {
         let sentiments: Vec<Sentiment> = scores.iter().map(|scores| scores.sentiment).collect();
         let probs = |sentence: SentenceId| scores[sentence.index()].events.as_ref();
         let mut events = self.inner.extractor.extract(text, &segments, &content, probs);
+        let general = interactions::general(&scores, &content);
+        // Advice and maxims tell of no event, however much they speak of apologies.
+        events.retain(|event| !general[event.sentence.index()]);
 
-        let story =
-            Story { text, segments: &segments, content: &content, sentiments: &sentiments, events: &events };
+        let story = Story {
+            text,
+            segments: &segments,
+            content: &content,
+            sentiments: &sentiments,
+            events: &events,
+            general: &general,
+        };
         let drafts = interactions::split(story);
         let mut home: Vec<Option<InteractionId>> = vec![None; segments.len()];
         for (number, draft) in (1..).zip(&drafts) {

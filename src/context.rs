@@ -10,15 +10,26 @@
 use crate::bert::FloatDense;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::math;
-use crate::model::{Head, Model, Tensor};
+use crate::model::{Head, Readout, Tensor};
 
-/// A bidirectional GRU with what it adds to the logits of the two heads.
+/// A bidirectional GRU with what it adds to the logits of the heads.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     forward: Gru,
     backward: Gru,
     sentiment: Head,
     events: Option<Head>,
+    told: Option<Head>,
+}
+
+/// What a story adds to the logits of its `n` sentences; empty where the model has no such head.
+pub(crate) struct Added {
+    /// `[n, 3]`.
+    pub(crate) sentiment: Vec<f32>,
+    /// `[n, outputs]`.
+    pub(crate) events: Vec<f32>,
+    /// `[n]`.
+    pub(crate) told: Vec<f32>,
 }
 
 /// One direction. Gates are stacked as reset, update, new.
@@ -31,7 +42,7 @@ struct Gru {
 
 impl Context {
     /// The context stage of a model, or `None` where it has none.
-    pub(crate) fn from_model(model: &Model) -> Result<Option<Self>, LoadError> {
+    pub(crate) fn from_readout(model: &Readout) -> Result<Option<Self>, LoadError> {
         let Some(table) = model.context() else { return Ok(None) };
         let wrong = |message: String| LoadError::new(LoadErrorKind::Tensor, message);
         let kind = table.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default();
@@ -40,7 +51,7 @@ impl Context {
             return Err(wrong(format!("context stage {kind:?} of {hidden} units is none that is known")));
         }
         let hidden = hidden as usize;
-        let dim = model.sentiment_head().inputs();
+        let dim = model.sentiment().inputs();
         let tensor = |name: &str, shape: &[usize]| -> Result<&Tensor, LoadError> {
             let tensor = model.tensor(name).ok_or_else(|| {
                 LoadError::new(LoadErrorKind::Tensor, format!("tensor {name:?} is missing"))
@@ -70,13 +81,13 @@ impl Context {
             forward: gru("")?,
             backward: gru("_reverse")?,
             sentiment: head("sentiment", 3)?,
-            events: model.event_head().map(|events| head("events", events.outputs())).transpose()?,
+            events: model.events().map(|events| head("events", events.outputs())).transpose()?,
+            told: model.told().map(|_| head("told", 1)).transpose()?,
         }))
     }
 
-    /// What the story adds to the logits of its sentences: sentiment `[n, 3]` and events `[n, outputs]`
-    /// (empty where there is no such head), for vectors `[n, dim]` in the order of the text.
-    pub(crate) fn logits(&self, vectors: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    /// What the story adds to the logits of its sentences, for vectors `[n, dim]` in the order of the text.
+    pub(crate) fn logits(&self, vectors: &[f32]) -> Added {
         let hidden = self.forward.hidden;
         let n = vectors.len() / self.forward.input.inputs();
         let mut states = vec![0.0; n * 2 * hidden];
@@ -86,14 +97,16 @@ impl Context {
         self.backward.run(vectors, n, (0..n).rev(), |at, state| {
             states[at * 2 * hidden + hidden..][..hidden].copy_from_slice(state);
         });
-        let mut sentiment = vec![0.0; n * 3];
-        self.sentiment.logits(&states, &mut sentiment);
-        let events = self.events.as_ref().map_or_else(Vec::new, |head| {
-            let mut events = vec![0.0; n * head.outputs()];
-            head.logits(&states, &mut events);
-            events
-        });
-        (sentiment, events)
+        let logits = |head: &Head| {
+            let mut logits = vec![0.0; n * head.outputs()];
+            head.logits(&states, &mut logits);
+            logits
+        };
+        Added {
+            sentiment: logits(&self.sentiment),
+            events: self.events.as_ref().map(logits).unwrap_or_default(),
+            told: self.told.as_ref().map(logits).unwrap_or_default(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::encoder::{Encoder, TokenBatch};
 use crate::error::{AnalyzeError, LoadError, LoadErrorKind};
 use crate::heads::{EventProbs, Heads, SentenceScores};
 use crate::model::Model;
+use crate::sentiment::Sentiment;
 use crate::tokenize::Tokenizer;
 
 /// Tokens that one forward takes, about: enough rows to keep the matrix kernels busy, few enough that the
@@ -95,19 +96,20 @@ impl Engine {
 
     /// The engine that runs a checkpoint of the BERT family on libtorch, from a local folder.
     ///
-    /// A classification checkpoint gives sentiment, and the rules alone find events. A checkpoint of amends' own
-    /// gives both.
+    /// A classification checkpoint gives sentiment, and the rules alone find events. A model of amends' own (as
+    /// `examples/train` or `examples/quantize` writes it) gives both, reads stories with its context stage, and
+    /// keeps its name; int8 weights are computed with as the f32 numbers that they stand for.
     ///
     /// # Errors
     ///
     /// As [`TorchEncoder::load`](crate::TorchEncoder::load), and where the folder's tokenizer is none or knows
-    /// ids that the checkpoint does not.
+    /// ids that the checkpoint does not; for a model of amends' own as [`Model::from_dir`].
     #[cfg(feature = "rust-bert")]
     pub fn from_torch(
         folder: impl AsRef<std::path::Path>,
         options: &crate::torch::TorchOptions,
     ) -> Result<Self, LoadError> {
-        use crate::model::{Precision, sha256_of_file};
+        use crate::model::{readout_of_dir, sha256_of_file};
         use crate::torch::{TorchEncoder, TorchOutput};
 
         let folder = folder.as_ref();
@@ -120,13 +122,18 @@ impl Engine {
             let message = format!("the tokenizer has {ids} ids, the checkpoint {rows} embeddings");
             return Err(LoadError::new(LoadErrorKind::Tokenizer, message).with_path(path));
         }
-        let heads = match encoder.output() {
-            TorchOutput::Logits(map) => Heads::labels(map.clone()),
-            TorchOutput::Pooled => Heads::from_model(&Model::from_dir(folder, Precision::F32)?)?,
+        let (name, heads) = match encoder.output() {
+            TorchOutput::Logits(map) => {
+                let sum = sha256_of_file(encoder.weights_path())?;
+                let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
+                (format!("{name}@sha256:{}", &sum[..8]), Heads::labels(map.clone()))
+            }
+            TorchOutput::Pooled => {
+                let (name, readout) = readout_of_dir(folder)?;
+                let heads = Heads::from_readout(&readout);
+                (name, heads.map_err(|error| error.with_path(encoder.weights_path()))?)
+            }
         };
-        let sum = sha256_of_file(encoder.weights_path())?;
-        let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
-        let name = format!("{name}@sha256:{}", &sum[..8]);
         Engine::new(&name, tokenizer, Arc::new(encoder), heads)
     }
 
@@ -161,11 +168,24 @@ impl Engine {
     ///
     /// Where a back end of the caller's own choice fails.
     pub fn event_probs(&self, sentences: &[&str]) -> Result<Vec<Option<EventProbs>>, AnalyzeError> {
+        Ok(self.scores(sentences)?.into_iter().map(|scores| scores.events).collect())
+    }
+
+    /// Sentiment of the sentences of one story. For measuring a model by itself; stories are analysed by an
+    /// [`Analyzer`](crate::Analyzer).
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::event_probs`].
+    pub fn sentiments(&self, sentences: &[&str]) -> Result<Vec<Sentiment>, AnalyzeError> {
+        Ok(self.scores(sentences)?.into_iter().map(|scores| scores.sentiment).collect())
+    }
+
+    fn scores(&self, sentences: &[&str]) -> Result<Vec<SentenceScores>, AnalyzeError> {
         let windows: Vec<Windows> =
             sentences.iter().map(|sentence| self.windows(sentence)).collect::<Result<_, _>>()?;
         let vectors = self.vectors(&windows.iter().collect::<Vec<_>>())?;
-        let scores = self.read(&vectors, &windows, &vec![true; windows.len()]);
-        Ok(scores.into_iter().map(|scores| scores.events).collect())
+        Ok(self.read(&vectors, &windows, &vec![true; windows.len()]))
     }
 
     /// Cuts a sentence into the windows that the encoder takes.

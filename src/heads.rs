@@ -5,7 +5,7 @@ use crate::error::{LoadError, LoadErrorKind};
 use crate::events::EVENT_TYPES;
 use crate::labels::LabelMap;
 use crate::math;
-use crate::model::{Head, Model};
+use crate::model::{Head, Model, Readout};
 use crate::sentiment::Sentiment;
 
 /// P(type, status) of a sentence: rows as [`EventType::ALL`](crate::EventType::ALL), columns occurred, absent, unreal.
@@ -20,6 +20,8 @@ pub(crate) struct SentenceScores {
     pub(crate) sentiment: Sentiment,
     /// `None` where the model has no event head.
     pub(crate) events: Option<EventProbs>,
+    /// P(the sentence tells of an interaction with a provider), or `None` where the model has no such head.
+    pub(crate) told: Option<f32>,
 }
 
 /// How the vectors of an encoder are read: sentiment, and events where the model knows of them.
@@ -27,6 +29,7 @@ pub(crate) struct SentenceScores {
 pub struct Heads {
     sentiment: Reader,
     events: Option<Head>,
+    told: Option<Head>,
     context: Option<Context>,
 }
 
@@ -65,8 +68,13 @@ impl Heads {
     ///
     /// As [`Heads::new`], and where a tensor of the context stage is missing or has another shape.
     pub fn from_model(model: &Model) -> Result<Self, LoadError> {
-        let mut heads = Heads::new(model.sentiment_head().clone(), model.event_head().cloned())?;
-        heads.context = Context::from_model(model)?;
+        Heads::from_readout(model.readout())
+    }
+
+    pub(crate) fn from_readout(readout: &Readout) -> Result<Self, LoadError> {
+        let mut heads = Heads::new(readout.sentiment().clone(), readout.events().cloned())?;
+        heads.told = readout.told().cloned();
+        heads.context = Context::from_readout(readout)?;
         Ok(heads)
     }
 
@@ -92,12 +100,12 @@ impl Heads {
                 return wrong("events", "inputs", sentiment.inputs(), events.inputs());
             }
         }
-        Ok(Heads { sentiment: Reader::Head(sentiment), events, context: None })
+        Ok(Heads { sentiment: Reader::Head(sentiment), events, told: None, context: None })
     }
 
     /// For an encoder whose vectors are the logits of a classification checkpoint. Says nothing of events.
     pub fn labels(map: LabelMap) -> Self {
-        Heads { sentiment: Reader::Labels(map), events: None, context: None }
+        Heads { sentiment: Reader::Labels(map), events: None, told: None, context: None }
     }
 
     /// How many numbers a vector has.
@@ -117,7 +125,7 @@ impl Heads {
     /// each window, sentence by sentence.
     ///
     /// Sentiment is the mean of a sentence's windows, weighted by their tokens; an event is as likely as in the
-    /// window that shows it best.
+    /// window that shows it best, and so is that an interaction is told of.
     pub(crate) fn read(&self, vectors: &[f32], tokens: &[Vec<usize>]) -> Vec<SentenceScores> {
         let n = vectors.len() / self.dim();
         let logits = |head: &Head| {
@@ -130,11 +138,15 @@ impl Heads {
             Reader::Labels(_) => vectors.to_vec(),
         };
         let mut events = self.events.as_ref().map(logits);
+        let mut told = self.told.as_ref().map(logits);
         if let Some(context) = &self.context {
-            let (to_sentiment, to_events) = context.logits(vectors);
-            add(&mut sentiment, &to_sentiment);
+            let added = context.logits(vectors);
+            add(&mut sentiment, &added.sentiment);
             if let Some(events) = &mut events {
-                add(events, &to_events);
+                add(events, &added.events);
+            }
+            if let Some(told) = &mut told {
+                add(told, &added.told);
             }
         }
         let classes = self.sentiment.outputs();
@@ -149,6 +161,10 @@ impl Heads {
                         .read_sentiment(&sentiment[own.start * classes..own.end * classes], windows),
                     events: events.as_ref().map(|events| {
                         self.read_events(&events[own.start * EVENT_OUTPUTS..own.end * EVENT_OUTPUTS])
+                    }),
+                    told: told.as_ref().map(|told| {
+                        let logit = told[own].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                        math::sigmoid(f64::from(logit)) as f32
                     }),
                 }
             })

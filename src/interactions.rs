@@ -15,6 +15,7 @@ mod tests;
 mod turns;
 
 use crate::events::{Event, EventGroup, Status};
+use crate::heads::SentenceScores;
 use crate::interactions::episodes::Episode;
 use crate::interactions::lists::LISTS;
 use crate::interactions::names::Names;
@@ -60,6 +61,24 @@ pub(crate) struct Story<'a> {
     pub(crate) sentiments: &'a [Sentiment],
     /// Events in the order of the text.
     pub(crate) events: &'a [Event],
+    /// Whether the sentence speaks in general, to readers or of the world, and tells of no interaction.
+    pub(crate) general: &'a [bool],
+}
+
+/// P(told) below which a sentence counts as talk in general. Reviews have little of it, and a sentence that is taken
+/// out of its interaction costs more than one that is left in: chosen on the dev reviews and stories.
+const TOLD: f32 = 0.35;
+
+/// Which sentences speak in general: advice, maxims, preambles. None where the model does not say, or where nothing
+/// else would be left.
+pub(crate) fn general(scores: &[SentenceScores], content: &[bool]) -> Vec<bool> {
+    let general: Vec<bool> = scores
+        .iter()
+        .zip(content)
+        .map(|(scores, &content)| content && scores.told.is_some_and(|told| told < TOLD))
+        .collect();
+    let left = general.iter().zip(content).any(|(&general, &content)| content && !general);
+    if left { general } else { vec![false; content.len()] }
 }
 
 /// Splits a story into interactions, in order of first appearance. A sentence is in one of them or in none.
@@ -71,6 +90,7 @@ pub(crate) fn split(story: Story<'_>) -> Vec<Draft> {
     for (at, author) in turns.author.iter().enumerate() {
         if let Some(author) = author
             && story.content.get(at).copied().unwrap_or(true)
+            && !story.general.get(at).copied().unwrap_or(false)
         {
             told[*author].push(at);
         }

@@ -68,9 +68,16 @@ pub enum TorchPrecision {
     /// 32 bits, on every device.
     #[default]
     F32,
-    /// 16 bits (IEEE half): half the memory, and faster on GPUs. Slower than `F32` on most processors.
+    /// 16 bits (IEEE half): half the memory, and faster on GPUs. Logits of the test checkpoints move by up to 0.01.
+    ///
+    /// On a processor libtorch 2.4 computes it as well: the memory is halved, but so is the speed of `F32` (a Xeon
+    /// with AVX-512 FP16, sentences of 24 tokens, 20 together).
     F16,
-    /// 16 bits (bfloat16): the range of `F32` with 8 significant bits.
+    /// 16 bits (bfloat16): the range of `F32` with 8 significant bits. Logits of the test checkpoints move by up to
+    /// 0.05, those of MobileBERT by 0.2.
+    ///
+    /// On a processor that has AVX-512 BF16 or AMX it is the fast one: 2.7 times the speed of `F32` in the same
+    /// measurement.
     Bf16,
 }
 
@@ -213,6 +220,21 @@ pub enum TorchOutput {
 ///
 /// It can be shared between threads and used from all of them at once.
 ///
+/// # Where a checkpoint comes from
+///
+/// Any downloader will do that puts these three files into a folder, like that of the Python package
+/// huggingface_hub:
+///
+/// ```console
+/// $ hf download OWNER/NAME --revision COMMIT config.json tokenizer.json model.safetensors --local-dir my-model
+/// ```
+///
+/// rust-bert has a downloader of its own (its feature `remote`). It is left out on purpose: it would add 66 packages
+/// to the lock file, among them a TLS stack that is no longer developed (rustls 0.21, hyper 0.14, reqwest 0.11),
+/// it takes its cache folder from the environment, and it checks no checksum of what it runs.
+///
+/// # Example
+///
 /// ```
 /// use amends::{Encoder, TokenBatch, TorchEncoder, TorchOptions, TorchOutput};
 ///
@@ -248,7 +270,10 @@ pub struct TorchEncoder {
 
 impl TorchEncoder {
     /// Loads the checkpoint in `folder`: `config.json`, `tokenizer.json`, and `model.safetensors` or
-    /// `rust_model.ot`. Nothing is downloaded.
+    /// `rust_model.ot`. Nothing is downloaded; the crate has no code that could.
+    ///
+    /// A model of amends' own may have its `model.toml` in place of `config.json`. Its int8 weights become the f32
+    /// (or 16-bit) numbers that they stand for, and its longest sequence is the one that it says.
     ///
     /// # Errors
     ///

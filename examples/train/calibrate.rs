@@ -112,7 +112,7 @@ pub(crate) fn calibrate(examples: &[Example], predictions: &[Prediction]) -> Cal
 
 fn shift_neutral(prediction: &Prediction, by: f64) -> Prediction {
     let [negative, neutral, positive] = prediction.sentiment;
-    Prediction { sentiment: [negative, neutral + by as f32, positive], events: prediction.events.clone() }
+    Prediction { sentiment: [negative, neutral + by as f32, positive], ..prediction.clone() }
 }
 
 /// Temperature and neutral shift with the largest likelihood: golden-section searches, one within the
@@ -228,11 +228,12 @@ mod tests {
                 text,
                 sentiment: None,
                 events: Some(found),
+                told: None,
                 label: Some(label),
                 weight: 1.0,
                 line,
             });
-            predictions.push(Prediction { sentiment, events });
+            predictions.push(Prediction { sentiment, events, told: 0.0 });
         }
         (examples, predictions)
     }

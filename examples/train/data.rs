@@ -9,9 +9,12 @@
 //!
 //! A row without `label` and `p` does not train the sentiment head, one without `events` and `e` not the
 //! event head. A story row is `{"id", "text", "sentences": [{"start", "end", "sentiment", "boilerplate",
-//! "events"}]}` with half-open byte spans; its boilerplate is left out.
+//! "events", "interaction"}]}` with half-open byte spans; its boilerplate is left out. `interaction` is the number
+//! of the interaction that the sentence tells of, 0 for none; where it is missing, the row does not train the
+//! head that says whether a sentence tells of one. A story row without `text` takes that of the row with its `id`
+//! in the file that the source names as `texts`: labels of texts that are not ours to pass on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -37,6 +40,8 @@ pub(crate) struct Example {
     pub(crate) sentiment: Option<[f32; 3]>,
     /// Label numbers with their probabilities, ascending; those not named are 0.
     pub(crate) events: Option<Vec<(usize, f32)>>,
+    /// Whether it tells of an interaction with a provider.
+    pub(crate) told: Option<bool>,
     /// The label as read, where it was a hard one.
     pub(crate) label: Option<SentimentLabel>,
     pub(crate) weight: f32,
@@ -92,7 +97,9 @@ struct SentenceRow {
 
 #[derive(Deserialize)]
 struct StoryRow {
-    text: String,
+    #[serde(default)]
+    id: String,
+    text: Option<String>,
     sentences: Vec<StorySentence>,
 }
 
@@ -103,21 +110,24 @@ struct StorySentence {
     sentiment: String,
     #[serde(default)]
     boilerplate: bool,
+    interaction: Option<u32>,
     #[serde(default)]
     events: Vec<(String, String)>,
 }
 
-/// Reads a file of labelled text. Names that end in `.gz` are unpacked.
+/// Reads a file of labelled text; stories without a text of their own have theirs in the file `texts`. Names that end
+/// in `.gz` are unpacked.
 ///
 /// # Errors
 ///
-/// Where the file cannot be read or a row is wrong; the error then names file and line.
-pub(crate) fn read(path: &Path, format: Format) -> Result<Vec<Example>> {
+/// Where a file cannot be read or a row is wrong; the error then names file and line.
+pub(crate) fn read(path: &Path, format: Format, texts: Option<&Path>) -> Result<Vec<Example>> {
     let mut examples = Vec::new();
+    let texts = texts.map(read_named_texts).transpose()?.unwrap_or_default();
     each_line(path, |line, text| {
         match format {
             Format::Sentences => examples.push(sentence(line, text)?),
-            Format::Stories => story(line, text, &mut examples)?,
+            Format::Stories => story(line, text, &texts, &mut examples)?,
         }
         Ok(())
     })?;
@@ -134,6 +144,22 @@ pub(crate) fn read_texts(path: &Path) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     each_line(path, |_, line| {
         texts.push(serde_json::from_str::<Row>(line)?.text);
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
+/// The texts of a file of rows with an `id` and a `text`.
+fn read_named_texts(path: &Path) -> Result<HashMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: String,
+        text: String,
+    }
+    let mut texts = HashMap::new();
+    each_line(path, |_, line| {
+        let Row { id, text } = serde_json::from_str(line)?;
+        texts.insert(id, text);
         Ok(())
     })?;
     Ok(texts)
@@ -173,7 +199,7 @@ fn sentence(line: usize, json: &str) -> Result<Example> {
     let weight = row.weight.unwrap_or(1.0);
     ensure!(weight.is_finite() && weight >= 0.0, "weight must be 0 or more, found {weight}");
     ensure!(sentiment.is_some() || events.is_some(), "no label: give \"label\", \"p\", \"events\" or \"e\"");
-    Ok(Example { text: row.text, sentiment, events, label, weight, line })
+    Ok(Example { text: row.text, sentiment, events, told: None, label, weight, line })
 }
 
 fn probabilities(p: &[f32]) -> Result<[f32; 3]> {
@@ -207,14 +233,20 @@ fn hard_events(named: &[(String, String)]) -> Result<Vec<(usize, f32)>> {
     Ok(events)
 }
 
-fn story(line: usize, json: &str, examples: &mut Vec<Example>) -> Result<()> {
+fn story(
+    line: usize,
+    json: &str,
+    texts: &HashMap<String, String>,
+    examples: &mut Vec<Example>,
+) -> Result<()> {
     let row: StoryRow = serde_json::from_str(json)?;
+    let whole = row.text.as_ref().or_else(|| texts.get(&row.id));
+    let whole = whole.ok_or_else(|| anyhow!("no \"text\", and none in `texts` for id {:?}", row.id))?;
     for (index, sentence) in row.sentences.iter().enumerate() {
         let place = || format!("sentence {index}");
         let span = sentence.start..sentence.end;
-        let text = row.text.get(span.clone());
-        let text =
-            text.ok_or_else(|| anyhow!("span {span:?} does not fit a text of {} bytes", row.text.len()));
+        let text = whole.get(span.clone());
+        let text = text.ok_or_else(|| anyhow!("span {span:?} does not fit a text of {} bytes", whole.len()));
         let text = text.with_context(place)?;
         let label = sentiment_label(&sentence.sentiment).with_context(place)?;
         let events = hard_events(&sentence.events).with_context(place)?;
@@ -223,6 +255,7 @@ fn story(line: usize, json: &str, examples: &mut Vec<Example>) -> Result<()> {
                 text: text.to_owned(),
                 sentiment: Some(target(label)),
                 events: Some(events),
+                told: sentence.interaction.map(|number| number > 0),
                 label: Some(label),
                 weight: 1.0,
                 line,
@@ -265,7 +298,7 @@ mod tests {
 {"text": "Fine.", "label": "mixed", "weight": 0.5}
 "#,
         );
-        let rows = read(&path, Format::Sentences).unwrap();
+        let rows = read(&path, Format::Sentences, None).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0].sentiment, Some([1.0, 0.0, 0.0]));
@@ -282,7 +315,7 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(b"{\"text\": \"Good.\", \"label\": \"positive\"}\n").unwrap();
         let path = file("packed.jsonl.gz", &packed.finish().unwrap());
-        let rows = read(&path, Format::Sentences).unwrap();
+        let rows = read(&path, Format::Sentences, None).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(rows[0].text, "Good.");
     }
@@ -290,16 +323,33 @@ mod tests {
     #[test]
     fn stories_become_sentences_without_boilerplate() {
         let text = "{\"text\": \"Caf\u{e9}. Late! Cookies?\", \"sentences\": [
-            {\"start\": 0, \"end\": 6, \"sentiment\": \"neutral\", \"events\": []},
+            {\"start\": 0, \"end\": 6, \"sentiment\": \"neutral\", \"interaction\": 0, \"events\": []},
             {\"start\": 7, \"end\": 12, \"sentiment\": \"negative\", \"events\": [[\"delay\", \"occurred\"]]},
             {\"start\": 13, \"end\": 21, \"sentiment\": \"neutral\", \"boilerplate\": true}]}"
             .replace('\n', "");
         let path = file("stories.jsonl", text.as_bytes());
-        let rows = read(&path, Format::Stories).unwrap();
+        let rows = read(&path, Format::Stories, None).unwrap();
         std::fs::remove_file(&path).unwrap();
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
         assert_eq!(texts, ["Caf\u{e9}.", "Late!"]);
         assert!(rows.iter().all(|row| row.line == 1));
+        assert_eq!((rows[0].told, rows[1].told), (Some(false), None));
+    }
+
+    #[test]
+    fn labels_without_a_text_find_theirs_by_id() {
+        let texts = file("texts.jsonl", b"{\"id\": \"p1\", \"stars\": 1, \"text\": \"Late again.\"}\n");
+        let row = |id: &str| {
+            format!(
+                "{{\"id\": \"{id}\", \"sentences\": [{{\"start\": 0, \"end\": 11, \"sentiment\": \"negative\"}}]}}"
+            )
+        };
+        let labels = file("labels.jsonl", row("p1").as_bytes());
+        assert_eq!(read(&labels, Format::Stories, Some(&texts)).unwrap()[0].text, "Late again.");
+        let error = format!("{:#}", read(&labels, Format::Stories, None).unwrap_err());
+        assert!(error.contains("labels.jsonl:1") && error.contains("\"p1\""), "{error}");
+        std::fs::remove_file(&texts).unwrap();
+        std::fs::remove_file(&labels).unwrap();
     }
 
     #[test]
@@ -318,7 +368,7 @@ mod tests {
             ("{\"text\": ", "EOF"),
         ] {
             let path = file("wrong.jsonl", format!("{good}{row}\n").as_bytes());
-            let error = format!("{:#}", read(&path, Format::Sentences).unwrap_err());
+            let error = format!("{:#}", read(&path, Format::Sentences, None).unwrap_err());
             std::fs::remove_file(&path).unwrap();
             assert!(error.contains("wrong.jsonl:2"), "{error}");
             assert!(error.contains(want), "{row}: {error}");
@@ -328,7 +378,7 @@ mod tests {
             "{\"text\": \"\u{e9}\", \"sentences\": [{\"start\": 1, \"end\": 2, \"sentiment\": \"neutral\"}]}"
                 .as_bytes(),
         );
-        let error = format!("{:#}", read(&path, Format::Stories).unwrap_err());
+        let error = format!("{:#}", read(&path, Format::Stories, None).unwrap_err());
         std::fs::remove_file(&path).unwrap();
         assert!(error.contains("sentence 0") && error.contains("1..2"), "{error}");
     }

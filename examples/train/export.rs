@@ -91,6 +91,7 @@ impl Finished<'_> {
                     "temperature": calibration.event_temperature,
                     "threshold": self.threshold(),
                 },
+                "told": {"activation": "sigmoid", "labels": ["told"], "temperature": 1.0},
             }),
         );
         object.remove("context");
@@ -123,7 +124,7 @@ impl Finished<'_> {
         writeln!(card, "# Model card\n")?;
         writeln!(
             card,
-            "A BERT encoder with a sentiment head (3 classes) and an event head (24 types × 3 statuses){context}: \
+            "A BERT encoder with a sentiment head (3 classes), an event head (24 types × 3 statuses) and a head that says whether a sentence tells of an interaction{context}: \
              {count:.1} M weights, {} layers, {} word pieces.\n",
             self.layers,
             self.vocabulary.rows().len()
@@ -136,7 +137,7 @@ impl Finished<'_> {
         let columns: Vec<&str> = self.marks.iter().map(|(name, _)| name.as_str()).collect();
         writeln!(card, "| measure | {} |\n|---|{}", columns.join(" | "), "---|".repeat(columns.len()))?;
         type Mark = fn(&Marks) -> Option<f64>;
-        let lines: [(&str, Mark); 8] = [
+        let lines: [(&str, Mark); 9] = [
             ("sentiment macro-F1, dev stories", |marks| Some(marks.sentiment)),
             ("F1 of negative", |marks| Some(marks.classes[0])),
             ("F1 of neutral", |marks| Some(marks.classes[1])),
@@ -144,6 +145,7 @@ impl Finished<'_> {
             ("events, strict micro-F1 at the best single threshold", |marks| Some(marks.events.f1)),
             ("precision there", |marks| Some(marks.events.precision)),
             ("recall there", |marks| Some(marks.events.recall)),
+            ("whether a sentence tells of an interaction, area under the ROC curve", |marks| marks.told),
             ("accuracy of P(positive) against P(negative)", |marks| marks.polar),
         ];
         for (name, mark) in lines {

@@ -73,6 +73,9 @@ pub(crate) struct Layout {
     pub(crate) slots: Vec<Slot>,
 }
 
+/// The heads by name, with their outputs: sentiment, events, and whether an interaction is told of.
+const HEADS: [(&str, i64); 3] = [("sentiment", 3), ("events", EVENTS as i64), ("told", 1)];
+
 const LAYER: [(&str, [Dim; 2]); 12] = {
     use Dim::{Hidden as H, Inner as I, None as N};
     [
@@ -99,7 +102,7 @@ enum Dim {
 }
 
 impl Layout {
-    /// The layout of an encoder with both heads, and with a context stage of `context` units each way unless
+    /// The layout of an encoder with its heads, and with a context stage of `context` units each way unless
     /// that is 0; tensors of one group lie side by side.
     pub(crate) fn new(config: &Config, context: i64) -> Layout {
         let hidden = config.hidden_size;
@@ -141,7 +144,7 @@ impl Layout {
         }
         slot("bert.pooler.dense.weight".to_owned(), vec![hidden, hidden]);
         slot("bert.pooler.dense.bias".to_owned(), vec![hidden]);
-        for (head, outputs) in [("sentiment", 3), ("events", EVENTS as i64)] {
+        for (head, outputs) in HEADS {
             slot(format!("{head}.weight"), vec![outputs, hidden]);
             slot(format!("{head}.bias"), vec![outputs]);
         }
@@ -152,7 +155,7 @@ impl Layout {
                     slot(format!("context.gru.bias_{part}_l0{way}"), vec![3 * context]);
                 }
             }
-            for (head, outputs) in [("sentiment", 3), ("events", EVENTS as i64)] {
+            for (head, outputs) in HEADS {
                 slot(format!("context.{head}.weight"), vec![outputs, 2 * context]);
             }
         }

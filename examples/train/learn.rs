@@ -141,7 +141,10 @@ impl Learning<'_> {
         let weight: f64 = rows().map(|row| f64::from(row.weight)).sum();
         let tokens: usize = rows().map(|row| row.ids.len()).sum();
         let scale = weight.max(1e-6);
-        let jobs = batches.iter().map(|units| Batch::new(units, self.plan.event_loss, scale)).collect();
+        let jobs = batches
+            .iter()
+            .map(|units| Batch::new(units, self.plan.event_loss, self.plan.told_loss, scale))
+            .collect();
         let mut sum: Option<Tensor> = None;
         for learned in workers.learn(jobs)? {
             tally.sentiment_loss += learned.sentiment_loss;

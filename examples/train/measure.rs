@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use crate::data::{EVENTS, Example};
 use crate::input::Input;
-use crate::metrics::{EventScore, Prediction, event_f1, polar_accuracy, sentiment_f1};
+use crate::metrics::{EventScore, Prediction, event_f1, polar_accuracy, sentiment_f1, told_auc};
 use crate::stream::buckets;
 use crate::workers::Workers;
 
@@ -28,6 +28,8 @@ pub(crate) struct Marks {
     pub(crate) sentiment: f64,
     pub(crate) classes: [f64; 3],
     pub(crate) events: EventScore,
+    /// How often a sentence that tells of an interaction has a higher logit of it than one that does not.
+    pub(crate) told: Option<f64>,
     pub(crate) polar: Option<f64>,
 }
 
@@ -43,7 +45,7 @@ impl Marks {
         json!({
             "sentiment_macro_f1": self.sentiment, "sentiment_f1": self.classes, "events_strict_f1": self.events.f1,
             "events_precision": self.events.precision, "events_recall": self.events.recall,
-            "events_threshold": self.events.threshold, "polar_accuracy": self.polar,
+            "events_threshold": self.events.threshold, "told_auc": self.told, "polar_accuracy": self.polar,
         })
     }
 }
@@ -53,6 +55,9 @@ impl std::fmt::Display for Marks {
         let events = &self.events;
         write!(f, "sentiment macro-F1 {:.4}, events strict F1 {:.4}", self.sentiment, events.f1)?;
         write!(f, " (p {:.3} r {:.3} at {:.3})", events.precision, events.recall, events.threshold)?;
+        if let Some(told) = self.told {
+            write!(f, ", told AUC {told:.4}")?;
+        }
         match self.polar {
             Some(polar) => write!(f, ", polar accuracy {polar:.4}"),
             None => Ok(()),
@@ -77,14 +82,16 @@ pub(crate) fn predict(workers: &Workers, set: &Measured) -> Result<Vec<Predictio
         let of = |&story: &usize| ids[stories[story].clone()].iter().map(Vec::as_slice).collect();
         Input::new(&batch.iter().map(of).collect::<Vec<Vec<&[u32]>>>())
     };
-    let mut predictions = vec![Prediction { sentiment: [0.0; 3], events: Vec::new() }; ids.len()];
+    let mut predictions = vec![Prediction { sentiment: [0.0; 3], events: Vec::new(), told: 0.0 }; ids.len()];
     for (batch, output) in batches.iter().zip(workers.read(batches.iter().map(input).collect())?) {
         let numbers = |tensor: &Tensor| Vec::<f32>::try_from(tensor.reshape([-1]));
         let (sentiment, events) = (numbers(&output.sentiment)?, numbers(&output.events)?);
+        let told = numbers(&output.told)?;
         for (place, row) in batch.iter().flat_map(|&story| stories[story].clone()).enumerate() {
             predictions[row] = Prediction {
                 sentiment: [0, 1, 2].map(|class| sentiment[place * 3 + class]),
                 events: events[place * EVENTS..(place + 1) * EVENTS].to_vec(),
+                told: told[place],
             };
         }
     }
@@ -97,7 +104,8 @@ pub(crate) fn marks(dev: &Dev, stories: &[Prediction], polar: Option<&[Predictio
     let events = event_f1(&dev.stories.examples, stories);
     let polar =
         dev.polar.as_ref().zip(polar).map(|(set, predictions)| polar_accuracy(&set.examples, predictions));
-    Marks { sentiment, classes, events, polar }
+    let told = told_auc(&dev.stories.examples, stories);
+    Marks { sentiment, classes, events, told, polar }
 }
 
 /// Runs the model over both dev sets and marks it.

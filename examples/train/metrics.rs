@@ -11,6 +11,8 @@ pub(crate) struct Prediction {
     pub(crate) sentiment: [f32; 3],
     /// Logits of the event labels.
     pub(crate) events: Vec<f32>,
+    /// Logit of telling of an interaction.
+    pub(crate) told: f32,
 }
 
 /// Logits to probabilities.
@@ -54,6 +56,24 @@ pub(crate) fn sentiment_f1(examples: &[Example], predictions: &[Prediction]) -> 
         if found + there == 0 { 0.0 } else { 2.0 * counts[class][class] as f64 / (found + there) as f64 }
     });
     (f1, f1.iter().sum::<f64>() / 3.0)
+}
+
+/// Area under the ROC curve of the logit of telling of an interaction (the Mann-Whitney statistic; ties count half),
+/// or `None` without sentences of both kinds.
+pub(crate) fn told_auc(examples: &[Example], predictions: &[Prediction]) -> Option<f64> {
+    let mut ranked: Vec<(f32, bool)> = (examples.iter().zip(predictions))
+        .filter_map(|(example, prediction)| Some((prediction.told, example.told?)))
+        .collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut won, mut positive) = (0.0, 0.0, 0.0);
+    for ties in ranked.chunk_by(|a, b| a.0 == b.0) {
+        let yes = ties.iter().filter(|(_, told)| *told).count() as f64;
+        let no = ties.len() as f64 - yes;
+        won += yes * (below + no / 2.0);
+        below += no;
+        positive += yes;
+    }
+    (positive > 0.0 && below > 0.0).then(|| won / (positive * below))
 }
 
 /// Share of positive and negative sentences whose right class is the likelier of those two.
@@ -178,6 +198,7 @@ mod tests {
         Example {
             text: String::new(),
             sentiment: None,
+            told: None,
             events: Some(events.iter().map(|&event| (event, 1.0)).collect()),
             label: Some(label),
             weight: 1.0,
@@ -188,7 +209,7 @@ mod tests {
     fn prediction(sentiment: [f32; 3], events: &[(usize, f32)]) -> Prediction {
         let mut logits = vec![-9.0; EVENTS];
         events.iter().for_each(|&(label, logit)| logits[label] = logit);
-        Prediction { sentiment, events: logits }
+        Prediction { sentiment, events: logits, told: 0.0 }
     }
 
     #[test]
@@ -216,6 +237,16 @@ mod tests {
         let best = event_f1(&examples, &predictions);
         assert_eq!((best.precision, best.recall, best.f1), (2.0 / 3.0, 1.0, 0.8));
         assert!((best.threshold - sigmoid(-1.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_area_under_the_curve_counts_pairs_and_halves_ties() {
+        let examples = [Some(true), Some(false), Some(true), Some(false), None]
+            .map(|told| Example { told, ..example(SentimentLabel::Neutral, &[]) });
+        let predictions =
+            [2.0, 1.0, 1.0, 0.0, 9.0].map(|told| Prediction { told, ..prediction([0.; 3], &[]) });
+        assert_eq!(told_auc(&examples, &predictions), Some(3.5 / 4.0));
+        assert_eq!(told_auc(&examples[4..], &predictions[4..]), None);
     }
 
     #[test]

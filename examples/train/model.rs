@@ -1,4 +1,4 @@
-//! The encoder, its two heads, and the recurrent stage between them.
+//! The encoder, its heads, and the recurrent stage between them.
 //!
 //! Written out on tensors instead of taken from rust-bert, because a run on a CPU needs what a module with
 //! its own f32 variables does not give: products in bfloat16 from f32 weights, and several workers that
@@ -18,6 +18,8 @@ pub(crate) struct Output {
     pub(crate) sentiment: Tensor,
     /// Logits of the event labels, `[rows, 72]`.
     pub(crate) events: Tensor,
+    /// Logits of telling of an interaction, `[rows]`.
+    pub(crate) told: Tensor,
 }
 
 /// Names of the tensors of a model, resolved to places among its leaves.
@@ -60,13 +62,14 @@ impl Network {
         let seen = drop(pooled);
         let head =
             |name: &str| seen.linear(&of(&format!("{name}.weight")), Some(&of(&format!("{name}.bias"))));
-        let (mut sentiment, mut events) = (head("sentiment"), head("events"));
+        let (mut sentiment, mut events, mut told) = (head("sentiment"), head("events"), head("told"));
         if self.context > 0 {
             let around = drop(self.around(&of, &seen, &input.packing, train));
             sentiment += around.linear::<&Tensor>(&of("context.sentiment.weight"), None);
             events += around.linear::<&Tensor>(&of("context.events.weight"), None);
+            told += around.linear::<&Tensor>(&of("context.told.weight"), None);
         }
-        Output { sentiment, events }
+        Output { sentiment, events, told: told.squeeze_dim(-1) }
     }
 
     /// The recurrent layer over the sentence vectors of each story, both ways: `[sentences, 2 * context]`.

@@ -59,6 +59,8 @@ pub(crate) struct TrainOptions {
     pub(crate) batch_tokens: usize,
     /// Weight of the event loss (binary cross-entropy, summed over the labels) against the sentiment loss.
     pub(crate) event_loss: f64,
+    /// Weight of the loss of the head that says whether a sentence tells of an interaction.
+    pub(crate) told_loss: f64,
     /// Passes over the sources are multiplied by this.
     pub(crate) passes: f64,
     /// Stop when this many measurements in a row brought nothing better; 0 never stops early.
@@ -79,6 +81,7 @@ impl Default for TrainOptions {
             clip: 1.0,
             batch_tokens: 1536,
             event_loss: 1.0,
+            told_loss: 0.5,
             passes: 1.0,
             patience: 0,
             measurements: 8,
@@ -103,6 +106,9 @@ pub(crate) struct Source {
     pub(crate) path: PathBuf,
     #[serde(default = "sentences")]
     pub(crate) format: Format,
+    /// File with the texts of stories that have none in `path`, by their `id`.
+    #[serde(default)]
+    pub(crate) texts: Option<PathBuf>,
     /// How often each row is seen in the run; may be a fraction.
     #[serde(default = "one")]
     pub(crate) passes: f64,

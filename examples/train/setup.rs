@@ -64,7 +64,8 @@ pub(crate) fn set_up(
 
     let mut sources = Vec::new();
     for source in &recipe.sources {
-        let examples = data::read(&at(&source.path), source.format)?;
+        let examples =
+            data::read(&at(&source.path), source.format, source.texts.as_ref().map(at).as_deref())?;
         log.say(&format!("{}: {} sentences", source.path.display(), examples.len()));
         sources.push((source.clone(), examples));
     }
@@ -144,7 +145,7 @@ fn encode_examples(
 }
 
 fn measured(path: &Path, format: Format, vocabulary: &Vocabulary, max_tokens: usize) -> Result<Measured> {
-    let examples = data::read(path, format)?;
+    let examples = data::read(path, format, None)?;
     let ids = encode_examples(vocabulary, &examples, max_tokens)?;
     Ok(Measured { examples, ids })
 }

@@ -18,6 +18,7 @@ pub(crate) struct Row {
     pub(crate) ids: Vec<u32>,
     pub(crate) sentiment: Option<[f32; 3]>,
     pub(crate) events: Option<Vec<(usize, f32)>>,
+    pub(crate) told: Option<bool>,
     pub(crate) weight: f32,
 }
 
@@ -30,6 +31,7 @@ impl Row {
             ids,
             sentiment: example.sentiment,
             events: example.events.clone(),
+            told: example.told,
             weight: example.weight * (source.weight * factor) as f32,
         }
     }
@@ -278,7 +280,7 @@ mod tests {
     }
 
     fn row(length: usize) -> Row {
-        Row { ids: vec![7; length], sentiment: None, events: None, weight: 1.0 }
+        Row { ids: vec![7; length], sentiment: None, events: None, told: None, weight: 1.0 }
     }
 
     fn rows(lengths: impl Iterator<Item = usize>) -> Vec<Unit> {

@@ -22,18 +22,23 @@ pub(crate) struct Batch {
     sentiment_weight: Tensor,
     events: Tensor,
     event_weight: Tensor,
+    told: Tensor,
+    told_weight: Tensor,
     scale: f64,
 }
 
 impl Batch {
-    /// `scale` is the weight of all rows of the step; `event_loss` weighs the event loss.
-    pub(crate) fn new(units: &[&[Row]], event_loss: f64, scale: f64) -> Batch {
+    /// `scale` is the weight of all rows of the step; `event_loss` and `told_loss` weigh the losses beside that of
+    /// sentiment.
+    pub(crate) fn new(units: &[&[Row]], event_loss: f64, told_loss: f64, scale: f64) -> Batch {
         let rows: Vec<&Row> = units.iter().copied().flatten().collect();
         let count = rows.len() as i64;
         let mut sentiment = Vec::with_capacity(rows.len() * 3);
         let mut sentiment_weight = Vec::with_capacity(rows.len());
         let mut events = vec![0f32; rows.len() * EVENTS];
         let mut event_weight = Vec::with_capacity(rows.len());
+        let told: Vec<f32> = rows.iter().map(|row| f32::from(u8::from(row.told == Some(true)))).collect();
+        let mut told_weight = Vec::with_capacity(rows.len());
         for (index, row) in rows.iter().enumerate() {
             sentiment.extend(row.sentiment.unwrap_or([0.0; 3]));
             sentiment_weight.push(if row.sentiment.is_some() { row.weight } else { 0.0 });
@@ -41,6 +46,7 @@ impl Batch {
                 events[index * EVENTS + label] = p;
             }
             event_weight.push(if row.events.is_some() { row.weight * event_loss as f32 } else { 0.0 });
+            told_weight.push(if row.told.is_some() { row.weight * told_loss as f32 } else { 0.0 });
         }
         Batch {
             input: Input::new(&units.iter().map(|unit| ids(unit)).collect::<Vec<_>>()),
@@ -48,13 +54,15 @@ impl Batch {
             sentiment_weight: Tensor::from_slice(&sentiment_weight),
             events: Tensor::from_slice(&events).view([count, EVENTS as i64]),
             event_weight: Tensor::from_slice(&event_weight),
+            told: Tensor::from_slice(&told),
+            told_weight: Tensor::from_slice(&told_weight),
             scale,
         }
     }
 
-    /// The summed losses of both heads: cross-entropy with soft targets, and binary cross-entropy summed
-    /// over the labels.
-    fn losses(&self, output: &Output) -> (Tensor, Tensor) {
+    /// The summed losses of the heads: cross-entropy with soft targets, binary cross-entropy summed over the
+    /// labels, and binary cross-entropy.
+    fn losses(&self, output: &Output) -> [Tensor; 3] {
         let log = output.sentiment.log_softmax(-1, Kind::Float);
         let sentiment = -((log * &self.sentiment).sum_dim_intlist(-1, false, Kind::Float)
             * &self.sentiment_weight)
@@ -66,7 +74,13 @@ impl Batch {
             Reduction::None,
         );
         let events = (each.sum_dim_intlist(-1, false, Kind::Float) * &self.event_weight).sum(Kind::Float);
-        (sentiment / self.scale, events / self.scale)
+        let told = output.told.binary_cross_entropy_with_logits(
+            &self.told,
+            Some(&self.told_weight),
+            None,
+            Reduction::Sum,
+        );
+        [sentiment / self.scale, events / self.scale, told / self.scale]
     }
 }
 
@@ -168,8 +182,8 @@ fn work(network: &Network, leaves: &[Tensor], job: Job) -> Reply {
     match job {
         Job::Learn(batch) => {
             let output = network.forward(leaves, &batch.input, true);
-            let (sentiment, events) = batch.losses(&output);
-            let gradients = Tensor::run_backward(&[&sentiment + &events], leaves, false, false);
+            let [sentiment, events, told] = batch.losses(&output);
+            let gradients = Tensor::run_backward(&[&sentiment + &events + &told], leaves, false, false);
             let flat: Vec<Tensor> = gradients.iter().map(|gradient| gradient.reshape([-1])).collect();
             Reply::Learned(Learned {
                 gradient: Tensor::cat(&flat, 0),

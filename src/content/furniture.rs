@@ -7,7 +7,7 @@
 //! rule is a regular expression tried only around its anchor words, on a window of bounded length: the work is
 //! linear in the text whatever it holds.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
@@ -81,8 +81,12 @@ enum Next {
 }
 
 struct Rule {
+    code: String,
     reason: Boilerplate,
-    regex: Regex,
+    /// With the names of shapes in it.
+    pattern: String,
+    /// Made when an anchor of the rule is first met: all of them would take most of the time of a first short story.
+    regex: OnceLock<Regex>,
     alone: bool,
     after_sentence: bool,
     next: Next,
@@ -98,6 +102,7 @@ struct Rules {
     /// For each anchor the rule that it belongs to.
     owner: Vec<usize>,
     rules: Vec<Rule>,
+    shapes: Vec<(String, String)>,
 }
 
 static FURNITURE: LazyLock<Rules> = LazyLock::new(|| match load(RULES) {
@@ -112,16 +117,16 @@ fn load(text: &str) -> Result<Rules, String> {
     let mut owner = Vec::new();
     let mut rules = Vec::new();
     for raw in file.rule {
-        let fail = |what: String| format!("{}: {what}", raw.code);
-        let regex = Regex::new(&expand(&raw.regex, &file.shapes)).map_err(|e| fail(e.to_string()))?;
         for anchor in raw.anchors {
             words.push(anchor);
             owner.push(rules.len());
         }
         rules.push(Rule {
             reason: Boilerplate::from_name(&raw.reason)
-                .ok_or_else(|| fail(format!("unknown reason {}", raw.reason)))?,
-            regex,
+                .ok_or_else(|| format!("{}: unknown reason {}", raw.code, raw.reason))?,
+            code: raw.code,
+            pattern: raw.regex,
+            regex: OnceLock::new(),
             alone: raw.alone,
             after_sentence: raw.after == "sentence",
             next: match raw.next.as_str() {
@@ -141,11 +146,13 @@ fn load(text: &str) -> Result<Rules, String> {
         .match_kind(MatchKind::Standard)
         .build(&words)
         .map_err(|e| e.to_string())?;
-    Ok(Rules { anchors, owner, rules })
+    let shapes = file.shapes.into_iter();
+    let shapes = shapes.filter_map(|(name, shape)| Some((format!("{{{name}}}"), shape.as_str()?.to_owned())));
+    Ok(Rules { anchors, owner, rules, shapes: shapes.collect() })
 }
 
 /// Puts the shapes into a regular expression; shapes hold shapes, three deep.
-fn expand(regex: &str, shapes: &toml::Table) -> String {
+fn expand(regex: &str, shapes: &[(String, String)]) -> String {
     // Full Unicode classes under repetition make programs of megabytes; the names of Latin scripts are enough here.
     const LATIN: [(&str, &str); 5] = [
         (r"\w", "[0-9A-Za-z_À-ɏ]"),
@@ -157,9 +164,7 @@ fn expand(regex: &str, shapes: &toml::Table) -> String {
     let mut text = regex.to_owned();
     for _ in 0..4 {
         for (name, shape) in shapes {
-            if let Some(shape) = shape.as_str() {
-                text = text.replace(&format!("{{{name}}}"), shape);
-            }
+            text = text.replace(name.as_str(), shape);
         }
     }
     for (class, latin) in LATIN {
@@ -237,6 +242,14 @@ impl Rules {
         extend(block, found)
     }
 
+    fn regex<'r>(&self, rule: &'r Rule) -> &'r Regex {
+        rule.regex.get_or_init(|| match Regex::new(&expand(&rule.pattern, &self.shapes)) {
+            Ok(regex) => regex,
+            // As above: every rule is run by a test.
+            Err(error) => panic!("data/segment/furniture.toml: {}: {error}", rule.code),
+        })
+    }
+
     /// The match of `rule` that holds the anchor and begins at `from` or later.
     fn try_rule(
         &self,
@@ -246,10 +259,11 @@ impl Rules {
         anchor: (usize, usize),
     ) -> Option<(usize, usize)> {
         let rule = &self.rules[rule];
+        let regex = self.regex(rule);
         let low = block.floor_char_boundary(anchor.0.saturating_sub(BEFORE)).max(from);
         let high = block.ceil_char_boundary((anchor.1 + AFTER).min(block.len()));
         let window = block.get(low..high)?;
-        for found in rule.regex.find_iter(window) {
+        for found in regex.find_iter(window) {
             let (start, end) = (low + found.start(), low + found.end());
             if start > anchor.0 {
                 return None;
@@ -374,6 +388,7 @@ mod tests {
         for (i, raw) in file.rule.iter().enumerate() {
             assert!(!raw.matches.is_empty() && !raw.not.is_empty(), "{}: lines missing", raw.code);
             let rule = &FURNITURE.rules[i];
+            FURNITURE.regex(rule);
             let lines = raw.matches.iter().map(|l| (l, true)).chain(raw.not.iter().map(|l| (l, false)));
             for (line, wanted) in lines {
                 let mut reading = Reading { turns: true };

@@ -67,7 +67,7 @@ static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Sentences that a tale must have to stand alone, and events.
+/// Sentences that a tale must have to stand alone, one fewer where it names a known company, and sentences with events.
 const SENTENCES: usize = 2;
 
 /// Splits the segments that one author tells. Segments left out tell of no interaction.
@@ -82,7 +82,7 @@ pub(super) fn split(story: &Story<'_>, names: &Names, segments: &[usize]) -> Vec
     let told: Vec<usize> = told.into_iter().filter(|&at| first.is_none_or(|first| at >= first)).collect();
     let labels = if first.is_some() { labels } else { Vec::new() };
     let tales = walk(story, names, &told, &labels);
-    let kept = keep(story, tales, !labels.is_empty());
+    let kept = keep(story, names, tales, !labels.is_empty());
     match <[Episode; 1]>::try_from(kept) {
         Ok([whole]) => again(story, whole).unwrap_or_else(|whole| side(story, names, whole)),
         Err(kept) => kept,
@@ -259,6 +259,9 @@ fn returns(story: &Story<'_>, at: usize, mention: Span) -> bool {
             .is_some_and(|word| BACK_TO.contains(&word.to_lowercase().as_str()))
 }
 
+/// The longest sentence, in words, that may announce a tale without saying whom it is about.
+const ANNOUNCES: usize = 6;
+
 /// A tale while it is being gathered.
 #[derive(Default)]
 struct Tale {
@@ -273,9 +276,21 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
     let mut tales: Vec<Tale> = Vec::new();
     let mut current: Option<usize> = None;
     let mut labels = labels.iter().peekable();
+    // "And now the bad experience. It came from an appliance store.": the phrase opens the sentence behind it.
+    let mut announced: Option<usize> = None;
     for &at in told {
         let words = line(story, at);
-        let opens = OPENS.is_match(words) || RECOMMENDED.is_match(words);
+        let phrase = OPENS.is_match(words) || RECOMMENDED.is_match(words);
+        let opened = announced.take();
+        let opens = phrase || opened.is_some();
+        let kind_here = || LISTS.kind_noun(story.text, story.segments[at].span);
+        if phrase
+            && words.split_whitespace().count() <= ANNOUNCES
+            && names.by_segment[at].is_empty()
+            && kind_here().is_none()
+        {
+            announced = Some(at);
+        }
         let label = labels.next_if(|label| label.at == at);
         let here = &names.by_segment[at];
         let mentioned = |name: usize| {
@@ -288,8 +303,7 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             let same = tales.iter().position(|tale| tale.label.as_ref() == Some(&label.which));
             let named = here.iter().find_map(|&name| owners[name]);
             turned = Some(same.or(named).unwrap_or_else(|| {
-                let kind = LISTS.kind_noun(story.text, story.segments[at].span);
-                let episode = Episode { kind, ..Episode::default() };
+                let episode = Episode { kind: kind_here(), ..Episode::default() };
                 tales.push(Tale { episode, label: Some(label.which.clone()) });
                 tales.len() - 1
             }));
@@ -298,7 +312,11 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             if let Some(owner) = owners[name]
                 && !(opens && tales[owner].episode.name != Some(name) && Some(owner) == current)
             {
-                if turned.is_none() && mentioned(name).any(|span| returns(story, at, span)) {
+                // A known company of which an event is told, without a word of the one told of so far.
+                let known = names.all[name].company.is_some()
+                    && has_event(story, at)
+                    && !here.iter().any(|&other| owners[other].is_some() && owners[other] == current);
+                if turned.is_none() && (known || mentioned(name).any(|span| returns(story, at, span))) {
                     turned = Some(owner);
                 }
                 continue;
@@ -324,12 +342,13 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             }
             tales[owner].episode.name = Some(name);
             owners[name] = Some(owner);
-            turned = Some(owner);
+            // A sentence that brings up two tells first of the first.
+            turned = turned.or(Some(owner));
         }
         if turned.is_none()
             && opens
             && current.is_some()
-            && let Some(kind) = LISTS.kind_noun(story.text, story.segments[at].span)
+            && let Some(kind) = kind_here()
         {
             tales.push(Tale { episode: Episode { kind: Some(kind), ..Episode::default() }, label: None });
             turned = Some(tales.len() - 1);
@@ -338,6 +357,12 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             tales.push(Tale::default());
             tales.len() - 1
         });
+        if let (Some(before), Some(last)) = (opened, current)
+            && last != owner
+        {
+            tales[last].episode.segments.pop_if(|segment| *segment == before);
+            tales[owner].episode.segments.push(before);
+        }
         current = Some(owner);
         tales[owner].episode.segments.push(at);
         for &name in here {
@@ -360,10 +385,12 @@ fn tone(story: &Story<'_>, episode: &Episode) -> f64 {
 
 /// A provider that is only mentioned has no tale of its own: its sentences go to the tale around them. Nor has
 /// one that is told of in the same tone as the rest: two companies in one trouble are one experience.
-fn keep(story: &Story<'_>, tales: Vec<Tale>, labelled: bool) -> Vec<Episode> {
+fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> Vec<Episode> {
     let stands = |tale: &Tale| {
         let events = tale.episode.segments.iter().filter(|&&at| has_event(story, at)).count();
-        tale.label.is_some() && events > 0 || tale.episode.segments.len() > SENTENCES && events >= SENTENCES
+        let known = tale.episode.name.is_some_and(|name| names.all[name].company.is_some());
+        let long = tale.episode.segments.len() + usize::from(known) > SENTENCES;
+        tale.label.is_some() && events > 0 || long && events >= SENTENCES
     };
     let (kept, small): (Vec<Tale>, Vec<Tale>) = tales.into_iter().partition(stands);
     let mut kept: Vec<Episode> = kept.into_iter().map(|tale| tale.episode).collect();

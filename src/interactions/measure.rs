@@ -85,6 +85,7 @@ fn predict(gold: &Gold) -> Vec<Draft> {
         content: &content,
         sentiments: &sentiments,
         events: &events,
+        general: &[],
     })
 }
 

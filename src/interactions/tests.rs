@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use crate::events::{Actor, Event, EventType, Status};
-use crate::interactions::{Draft, Story, split};
+use crate::heads::SentenceScores;
+use crate::interactions::{Draft, Story, general, split};
 use crate::segment::{BlockKind, Segment};
 use crate::sentiment::Sentiment;
 use crate::span::{SentenceId, Span};
@@ -61,6 +62,7 @@ impl Told {
             content: &self.content,
             sentiments: &self.sentiments,
             events: &self.events,
+            general: &[],
         })
     }
 }
@@ -186,6 +188,33 @@ fn another_provider_needs_a_tale_in_another_tone() {
 }
 
 #[test]
+fn a_tale_may_be_announced_before_it_says_of_whom() {
+    check(
+        "1 + courtesy At Quillon Books the clerk wrapped all nine presents.
+         1 + extra_effort Quillon stayed open ten minutes for me.
+         1 0 _ Snow was falling by then.
+         2 - _ And now the sad part.
+         2 0 _ It concerns my bank.
+         2 - delay The card they promised took five weeks.
+         2 - silence Nobody there could say why.",
+        &["Quillon Books", "bank"],
+    );
+}
+
+#[test]
+fn tales_that_somebody_else_lived_are_told_apart_by_company() {
+    check(
+        "1 0 _ A colleague had dealings with Lenovo and with Samsung.
+         1 - silence When her screen went black she wrote to the people at the Lenovo desk and heard nothing.
+         1 - unresolved After a month she gave up on Lenovo.
+         2 + fix Her old phone was a Samsung, and that was mended in an afternoon.
+         2 + courtesy Everybody at Samsung greeted her by name.
+         2 + prompt_service She never waited.",
+        &["Lenovo", "Samsung"],
+    );
+}
+
+#[test]
 fn another_chance_is_another_episode() {
     check(
         "1 0 _ Our first dinner there was slow.
@@ -247,4 +276,32 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn talk_in_general_is_in_no_interaction() {
+    let told = told(
+        "+ 1 _ | What makes good service?\n- 1 delay | Brillux kept me waiting.\n- 1 silence | Brillux never rang.\n0 1 _ | Own your mistakes.",
+    );
+    let general = [true, false, false, true];
+    let story = Story {
+        text: &told.text,
+        segments: &told.segments,
+        content: &told.content,
+        sentiments: &told.sentiments,
+        events: &told.events,
+        general: &general,
+    };
+    let drafts = split(story);
+    let numbers: Vec<usize> = drafts.iter().flat_map(|d| &d.sentences).map(|s| s.index()).collect();
+    assert_eq!((drafts.len(), numbers), (1, vec![1, 2]));
+}
+
+#[test]
+fn a_text_that_only_talks_in_general_keeps_its_sentences() {
+    let scores = |told| SentenceScores { sentiment: Sentiment::NEUTRAL, events: None, told };
+    let low = [scores(Some(0.1)), scores(Some(0.1))];
+    assert_eq!(general(&low, &[true, true]), [false, false]);
+    let one = [scores(Some(0.1)), scores(Some(0.9)), scores(Some(0.1)), scores(None)];
+    assert_eq!(general(&one, &[true, true, false, true]), [true, false, false, false]);
 }

@@ -13,7 +13,7 @@ use crate::sentiment::SentimentLabel;
 const FORMAT: u32 = 1;
 
 /// Sequences longer than this are cut into windows unless the model says otherwise.
-const DEFAULT_MAX_TOKENS: usize = 128;
+pub(crate) const DEFAULT_MAX_TOKENS: usize = 128;
 
 /// `model.toml`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub(super) struct Config {
     pub(super) sentiment: HeadConfig,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) events: Option<HeadConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<HeadConfig>,
     /// Settings of stages beyond the encoder, which this module passes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) context: Option<toml::Table>,
@@ -91,6 +93,29 @@ struct Heads {
     sentiment: HeadConfig,
     #[serde(default)]
     events: Option<HeadConfig>,
+    #[serde(default)]
+    told: Option<HeadConfig>,
+}
+
+/// What a `config.json` of transformers would say of the model that a `model.toml` describes.
+#[cfg(feature = "rust-bert")]
+pub(crate) fn transformers_config(text: &str) -> Result<serde_json::Value, LoadError> {
+    let config = Config::from_toml(text)?;
+    let encoder = &config.encoder;
+    Ok(serde_json::json!({
+        "model_type": encoder.kind,
+        "hidden_act": "gelu",
+        "vocab_size": encoder.vocabulary,
+        "max_position_embeddings": encoder.positions,
+        "type_vocab_size": encoder.token_types,
+        "hidden_size": encoder.hidden,
+        "num_hidden_layers": encoder.layers,
+        "num_attention_heads": encoder.heads,
+        "intermediate_size": encoder.intermediate,
+        "layer_norm_eps": encoder.norm_epsilon,
+        "max_tokens": config.max_tokens,
+        "heads": {"sentiment": config.sentiment, "events": config.events},
+    }))
 }
 
 impl Config {
@@ -155,6 +180,7 @@ impl Config {
             },
             sentiment: config.heads.sentiment,
             events: config.heads.events,
+            told: config.heads.told,
             context: config.context,
         }
         .checked()
@@ -209,6 +235,9 @@ impl Config {
         }
     }
 }
+
+/// The label of the head that says whether a sentence tells of an interaction.
+pub(super) const TOLD: &str = "told";
 
 /// The labels of the sentiment head, in the order that [`Sentiment`](crate::Sentiment) wants its logits.
 pub(super) fn sentiment_labels() -> Vec<String> {

@@ -13,7 +13,7 @@ use crate::error::{LoadError, LoadErrorKind};
 /// The weights.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 /// The description that this crate writes.
-pub(super) const DESCRIPTION: &str = "model.toml";
+pub(crate) const DESCRIPTION: &str = "model.toml";
 /// The description that transformers writes.
 pub(super) const TRANSFORMERS: &str = "config.json";
 /// The tokenizer.

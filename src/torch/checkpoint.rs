@@ -10,9 +10,13 @@ use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{LoadError, LoadErrorKind};
+use crate::model::{DESCRIPTION, transformers_config};
 
 /// The tensors of a checkpoint by name, on the device that runs them. Clones share their numbers.
 pub(super) type Tensors = HashMap<String, Tensor>;
+
+/// Behind the name of an int8 matrix, the name of its scales, one for each row.
+const SCALE: &str = ".scale";
 
 /// How many names of tensors an error lists before it counts the rest.
 const LISTED: usize = 8;
@@ -49,14 +53,7 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     pub(super) fn open(folder: &Path) -> Result<Self, LoadError> {
-        let config_path = folder.join("config.json");
-        let text = fs::read_to_string(&config_path).map_err(|error| LoadError::io(&config_path, error))?;
-        let config: Value = serde_json::from_str(&text).map_err(|error| {
-            LoadError::new(LoadErrorKind::Format, "no valid JSON")
-                .with_path(&config_path)
-                .with_line(error.line())
-                .with_source(error)
-        })?;
+        let (config_path, config) = read_config(folder)?;
         let Some(model_type) = config.get("model_type").and_then(Value::as_str) else {
             return Err(LoadError::new(LoadErrorKind::Format, "no `model_type`").with_path(config_path));
         };
@@ -156,7 +153,8 @@ impl Checkpoint {
         LoadError::new(kind, message).with_path(&self.config_path)
     }
 
-    /// Reads all tensors of floating point numbers, as `kind` and to `device`.
+    /// Reads all tensors of floating point numbers, as `kind` and to `device`. An int8 matrix of amends' own
+    /// becomes what it stands for.
     pub(super) fn read_tensors(&self, device: Device, kind: Kind) -> Result<Tensors, LoadError> {
         let path = &self.weights_path;
         let safe = path.extension().is_some_and(|extension| extension == "safetensors");
@@ -166,8 +164,20 @@ impl Checkpoint {
                 .with_path(path)
                 .with_source(error)
         };
+        let read: Tensors = read.map_err(broken)?.into_iter().collect();
         let mut tensors = Tensors::new();
-        for (name, tensor) in read.map_err(broken)? {
+        for (name, tensor) in &read {
+            if name.strip_suffix(SCALE).is_some_and(|matrix| read.contains_key(matrix)) {
+                continue;
+            }
+            let scale = read.get(&format!("{name}{SCALE}")).filter(|_| tensor.kind() == Kind::Int8);
+            let tensor = match scale {
+                Some(scale) => {
+                    let rows = scale.f_unsqueeze(1).map_err(broken)?;
+                    tensor.f_to_kind(Kind::Float).and_then(|tensor| tensor.f_mul(&rows)).map_err(broken)?
+                }
+                None => tensor.shallow_clone(),
+            };
             if !tensor.is_floating_point() {
                 continue;
             }
@@ -176,9 +186,28 @@ impl Checkpoint {
                 let message = format!("tensor {name:?} holds numbers that are not finite");
                 return Err(LoadError::new(LoadErrorKind::Tensor, message).with_path(path));
             }
-            tensors.insert(name, tensor);
+            tensors.insert(name.clone(), tensor);
         }
         Ok(tensors)
+    }
+}
+
+/// The configuration: amends' own description where there is one, else that of transformers.
+fn read_config(folder: &Path) -> Result<(PathBuf, Value), LoadError> {
+    let own = folder.join(DESCRIPTION);
+    if own.is_file() {
+        let text = fs::read_to_string(&own).map_err(|error| LoadError::io(&own, error))?;
+        let config = transformers_config(&text).map_err(|error| error.with_path(&own))?;
+        return Ok((own, config));
+    }
+    let path = folder.join("config.json");
+    let text = fs::read_to_string(&path).map_err(|error| LoadError::io(&path, error))?;
+    match serde_json::from_str(&text) {
+        Ok(config) => Ok((path, config)),
+        Err(error) => Err(LoadError::new(LoadErrorKind::Format, "no valid JSON")
+            .with_path(path)
+            .with_line(error.line())
+            .with_source(error)),
     }
 }
 

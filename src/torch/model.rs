@@ -14,6 +14,7 @@ use tch::{Device, Tensor};
 use super::checkpoint::{self, Checkpoint, Tensors};
 use super::deberta::{Deberta, DebertaConfig, Generation};
 use crate::error::{LoadError, LoadErrorKind};
+use crate::model::DEFAULT_MAX_TOKENS;
 
 /// `model_type` in `config.json`, of what can be run.
 const MODEL_TYPES: [&str; 9] = [
@@ -113,6 +114,12 @@ impl Blueprint {
             }
             (other, _) => return Err(unsupported(&format!("model type {other:?}"))),
         };
+        if classes.is_none() {
+            // Our own checkpoints say how long the sentences were that they learnt from.
+            let longest = checkpoint.entry("max_tokens").and_then(Value::as_i64);
+            let longest = longest.unwrap_or(DEFAULT_MAX_TOKENS as i64);
+            positions = positions.min(longest.max(1));
+        }
         let dim = if classes.is_some() { count } else { width };
         let size = |number: i64| usize::try_from(number).unwrap_or(0);
         Ok(Blueprint {
