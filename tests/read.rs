@@ -1,4 +1,5 @@
 //! Reading files and byte strings: encodings, formats, clear errors, no panic.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of tests
 
 use std::fs;
 
@@ -455,6 +456,114 @@ mod email {
         assert_eq!(read(Format::Email, &deep).text(), "words\nwords\nwords\nwords");
         read(Format::Email, &format!("From: x\n\n{}", "To: y\n".repeat(50_000)));
         read(Format::Email, &format!("From: x\n\n{}", "On Monday 4\n".repeat(50_000)));
+    }
+}
+
+/// From the bytes of a page to scores.
+#[cfg(all(feature = "html", feature = "embedded"))]
+mod analysed {
+    use super::*;
+    use amends::{Analysis, Analyzer, Boilerplate, Span};
+
+    const TALE: &str = "I waited five months for a chair of mine at Dorn Brothers. They never wrote to me, and nobody ever \
+        picked up the phone. When it came at last, one leg was broken, and they refused to take it back.";
+
+    fn comment(number: usize, author: &str, words: &str) -> String {
+        format!(
+            "<li class='comment even' id=comment-{number}><article class=comment-body><footer class=comment-meta>\
+             <div class='comment-author vcard'><b class=fn>{author}</b> <span class=says>says:</span></div>\
+             <div class=comment-metadata><a href=#c{number}><time>May 4, 2019 at 9:1{number} am</time></a></div></footer>\
+             <div class=comment-content><p>{words}</p></div><div class=reply><a href=#>Reply</a></div></article></li>"
+        )
+    }
+
+    fn page(comments: &str) -> String {
+        format!(
+            "<html><head><title>A sofa from 1974 | Stitch by Stitch</title></head><body>\
+             <nav><ul><li><a href=/>Home</a><li><a href=/about>About us</a></ul></nav>\
+             <article><h1>A sofa from 1974</h1><p>We took the sofa to Quillon Upholstery in spring. The seat had torn, and two \
+             other shops had sent us away without a look at it.</p><p>The man at Quillon Upholstery found a cloth from 1974 that \
+             matched, and he rang us every week to say how far he was. It was back on the very day that he had named.</p>\
+             <p>The work is beautiful, it cost less than he had said, and we shall certainly go there again.</p></article>\
+             <div id=comments class=comments-area><h2>Thoughts on “A sofa from 1974”</h2><ol class=comment-list>{comments}</ol>\
+             <div id=respond class=comment-respond><h3>Leave a Reply</h3><form><p>Your email address will not be published.</p>\
+             </form></div></div></body></html>"
+        )
+    }
+
+    fn analysed(page: &str) -> (ReadText, Analysis) {
+        let read = read(Format::Html, page);
+        let analysis = Analyzer::embedded().unwrap().analyze(&read).unwrap();
+        (read, analysis)
+    }
+
+    /// The number of the interaction that has sentences in this turn, and nowhere else.
+    fn interaction_of(analysis: &Analysis, turn: Span) -> usize {
+        let inside = |span: Span| turn.contains(span);
+        let found: Vec<usize> = (0..analysis.interactions().len())
+            .filter(|&at| {
+                let sentences = analysis.interactions()[at].sentences();
+                sentences.iter().any(|&id| inside(analysis.sentence(id).unwrap().span()))
+            })
+            .collect();
+        assert_eq!(found.len(), 1, "{turn:?} is told in {found:?}");
+        for &id in analysis.interactions()[found[0]].sentences() {
+            assert!(inside(analysis.sentence(id).unwrap().span()), "a sentence of another writer");
+        }
+        found[0]
+    }
+
+    #[test]
+    fn each_writer_has_an_interaction_and_a_repeated_comment_counts_once() {
+        let once = comment(1, "Pete Hanley", TALE) + &comment(2, "zoe_m", "Lovely read, thank you!");
+        let twice = once.clone() + &comment(3, "Pete Hanley", TALE);
+        let (read, analysis) = analysed(&page(&twice));
+        let text = read.text();
+        let authors: Vec<_> = read.turns().iter().map(|turn| turn.author()).collect();
+        assert_eq!(authors[1..], [Some("Pete Hanley"), Some("zoe_m"), Some("Pete Hanley")], "{text}");
+        let says = |line: &str| {
+            analysis
+                .sentences()
+                .iter()
+                .filter(|sentence| &text[sentence.span().range()] == line)
+                .map(|s| s.boilerplate())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(says("Pete Hanley says:"), [Some(Boilerplate::Byline); 2], "{text}");
+        assert_eq!(says("zoe_m says:"), [Some(Boilerplate::Byline)], "{text}");
+
+        assert_eq!(analysis.interactions().len(), 2, "{text}");
+        let (sofa, chair) = (
+            interaction_of(&analysis, read.turns()[0].span()),
+            interaction_of(&analysis, read.turns()[1].span()),
+        );
+        let provider =
+            |at: usize| analysis.interactions()[at].provider().map(|provider| provider.name(text).to_owned());
+        assert_eq!(provider(sofa).as_deref(), Some("Quillon Upholstery"));
+        assert_eq!(provider(chair).as_deref(), Some("Dorn Brothers"));
+        let score = |analysis: &Analysis, at: usize| analysis.interactions()[at].score();
+        assert!(score(&analysis, sofa).value() > 60.0, "{:?}", score(&analysis, sofa));
+        assert!(score(&analysis, chair).value() < 40.0, "{:?}", score(&analysis, chair));
+
+        // The second copy is marked, tells no event, and changes no score by a bit.
+        let copy = read.turns()[3].span();
+        for sentence in analysis.sentences().iter().filter(|sentence| sentence.span().start() >= copy.start())
+        {
+            assert_eq!(
+                sentence.boilerplate(),
+                Some(Boilerplate::Repeat),
+                "{}",
+                &text[sentence.span().range()]
+            );
+            assert_eq!(sentence.interaction(), None);
+        }
+        assert!(analysis.events().iter().any(|event| event.span().start() >= read.turns()[1].span().start()));
+        assert!(analysis.events().iter().all(|event| event.span().end() <= copy.start()));
+        let (_, alone) = analysed(&page(&once));
+        assert_eq!(alone.interactions().len(), 2);
+        for at in [sofa, chair] {
+            assert_eq!(score(&analysis, at), score(&alone, at));
+        }
     }
 }
 
