@@ -27,6 +27,8 @@ mod tree;
 const MOST_NODES: usize = 200_000;
 /// An article of fewer bytes is a caption or a button.
 const LEAST_ARTICLE: usize = 25;
+/// Headings among which that of the article is looked for.
+const HEADINGS: usize = 20;
 /// The longest author's name that is believed.
 const LONG_NAME: usize = 60;
 
@@ -111,7 +113,8 @@ fn main_content(page: &Document) -> Option<Article> {
     let mut lines = Lines::new();
     render::visible(content.nodes().first()?, &mut lines);
     let text = lines.finish();
-    let title = Some(one_line(&found.title)).filter(|title| !title.is_empty());
+    let title = one_line(&found.title);
+    let title = Some(headline(page, &title).unwrap_or(title)).filter(|title| !title.is_empty());
     let byline = found.byline.as_deref().and_then(posts::author_name);
     (text.len() >= LEAST_ARTICLE).then_some(Article { text, title, byline })
 }
@@ -121,6 +124,15 @@ fn title(page: &Document) -> Option<String> {
     ["h1", "title"].into_iter().find_map(|name| {
         let found = page.try_select(name)?;
         found.nodes().iter().map(|node| one_line(&node_text(node))).find(|title| !title.is_empty())
+    })
+}
+
+/// The heading of the page with which a title begins that goes on with the name of the site.
+fn headline(page: &Document, title: &str) -> Option<String> {
+    let found = page.try_select("h1, h2")?;
+    found.nodes().iter().take(HEADINGS).map(|node| one_line(&node_text(node))).find(|heading| {
+        let rest = title.strip_prefix(heading.as_str()).filter(|_| !heading.is_empty());
+        rest.is_some_and(|rest| rest.trim_start().starts_with(['|', '-', '–', '—', '·', '»', '/']))
     })
 }
 

@@ -141,9 +141,9 @@ fn without_tags(block: &str) -> String {
         let opens = |name: &str| tag[1..].get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name));
         let end = if tag.starts_with("<!--") {
             tag.find("-->").map(|at| at + 3)
-        } else if opens("script") || opens("style") {
-            // To the closing tag, whichever it is: neither holds the other.
-            tag[1..].find("</").and_then(|close| Some(close + 1 + tag[1 + close..].find('>')? + 1))
+        } else if let Some(name) = ["script", "style"].into_iter().find(|name| opens(name)) {
+            // To its own closing tag: a script may hold others.
+            closing(tag, name)
         } else if tag[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?')) {
             tag.find('>').map(|at| at + 1)
         } else {
@@ -159,4 +159,12 @@ fn without_tags(block: &str) -> String {
     }
     text.push_str(rest);
     text
+}
+
+/// Where the closing tag of this name ends.
+fn closing(text: &str, name: &str) -> Option<usize> {
+    let mut tags = text.match_indices("</").map(|(at, _)| at + 2);
+    let at =
+        tags.find(|&at| text.get(at..at + name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name)))?;
+    Some(at + text[at..].find('>')? + 1)
 }

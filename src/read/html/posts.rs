@@ -47,6 +47,8 @@ struct Candidate<'a> {
     kind: Kind,
     /// The author's element and name.
     author: Option<(NodeRef<'a>, String)>,
+    /// Every element that names somebody: forums name the author beside the post and once more above its words.
+    named: Vec<(NodeRef<'a>, String)>,
 }
 
 /// Elements inside a post that are none of its words, by a part of their class.
@@ -158,7 +160,7 @@ fn candidates<'a>(nodes: &[NodeRef<'a>]) -> Vec<Candidate<'a>> {
     for node in nodes {
         if let Some(kind) = kind(node) {
             places.insert(node.id, candidates.len());
-            candidates.push(Candidate { node: *node, kind, author: None });
+            candidates.push(Candidate { node: *node, kind, author: None, named: Vec::new() });
         }
     }
     if candidates.is_empty() {
@@ -175,7 +177,8 @@ fn candidates<'a>(nodes: &[NodeRef<'a>]) -> Vec<Candidate<'a>> {
             continue;
         }
         let Some(at) = inner.or_else(|| places.get(&node.id).copied()) else { continue };
-        let author = &mut candidates[at].author;
+        let Candidate { author, named, .. } = &mut candidates[at];
+        named.push((*node, name.clone()));
         // "by <b class=fn>Ida</b>" inside "comment-author": the innermost is the name.
         let inside = |(outer, _): &(NodeRef<'_>, String)| node.ancestors_it(None).any(|up| up.id == outer.id);
         if author.as_ref().is_none_or(inside) {
@@ -209,17 +212,23 @@ fn is_card(node: &NodeRef<'_>) -> bool {
 }
 
 fn post(candidate: &Candidate<'_>, own: &HashSet<NodeId>) -> Option<Post> {
-    let (author, name) = candidate.author.as_ref()?;
+    let (_, name) = candidate.author.as_ref()?;
+    // The elements that name the author, and those around them.
+    let mut names: HashSet<NodeId> = HashSet::new();
+    let mut around: HashSet<NodeId> = HashSet::new();
+    for (node, _) in candidate.named.iter().filter(|(_, other)| other == name) {
+        names.insert(node.id);
+        around.extend(node.ancestors_it(None).map(|up| up.id).take_while(|id| *id != candidate.node.id));
+    }
     let foreign = |node: &NodeRef<'_>| own.contains(&node.id) && node.id != candidate.node.id;
     let skip = |node: &NodeRef<'_>, name: &str| {
         foreign(node)
-            || node.id == author.id
+            || names.contains(&node.id)
             || matches!(name, "time" | "form" | "cite")
             || has_part(node, &APPARATUS)
             || is_button(node, name)
             || name == "blockquote" && quotes_somebody(node)
     };
-    let holds_author = |node: &NodeRef<'_>| author.ancestors_it(None).any(|up| up.id == node.id);
     let nested = |node: &NodeRef<'_>| {
         node.ancestors_it(None).take_while(|up| up.id != candidate.node.id).any(|up| own.contains(&up.id))
     };
@@ -227,8 +236,8 @@ fn post(candidate: &Candidate<'_>, own: &HashSet<NodeId>) -> Option<Post> {
         node.is_element()
             && !foreign(node)
             && (has_part(node, &BODIES) || has_property(node, &["text", "reviewbody", "description"]))
-            && !holds_author(node)
-            && node.id != author.id
+            && !around.contains(&node.id)
+            && !names.contains(&node.id)
             && !nested(node)
     });
     let mut text = body.map(|body| render::post(&body, &skip)).unwrap_or_default();
