@@ -56,7 +56,7 @@ pub(super) fn read(html: &str, whole: bool) -> Result<Parts, ReadError> {
         }
         out.turn(&article.text, byline);
     }
-    let below = !thread && !(posts.is_empty() && rest.is_empty());
+    let below = !thread && (!posts.is_empty() || !rest.is_empty());
     if below && !out.text.is_empty() {
         out.line("Comments");
     }

@@ -56,10 +56,8 @@ impl Writer {
                 Event::HardBreak => self.lines.line_break(),
                 Event::Rule => self.lines.end(Break::Block),
                 Event::Html(block) => self.html.push_str(&block),
-                Event::InlineHtml(tag) => {
-                    if tag.get(..3).is_some_and(|tag| tag.eq_ignore_ascii_case("<br")) {
-                        self.lines.line_break();
-                    }
+                Event::InlineHtml(tag) if tag.get(..3).is_some_and(|tag| tag.eq_ignore_ascii_case("<br")) => {
+                    self.lines.line_break();
                 }
                 _ => {}
             }

@@ -269,15 +269,18 @@ fn part(piece: Piece<'_>) -> Vec<Piece<'_>> {
     let mut cuts: Vec<(usize, Kind)> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let signed = cuts.last().is_some_and(|(_, kind)| *kind == Kind::Signature);
-        if matches!(*line, "--" | "—") && (said || signed) {
-            cuts.push((at, Kind::Signature));
-        } else if SENT_FROM.is_match(line) && line.len() <= 100 {
-            cuts.push((at, Kind::Signature));
-        } else if !signed && said && line.len() <= 40 && FAREWELL.is_match(line) && {
-            let rest = words(at + 1).take(FAREWELL_LINES + 1);
-            rest.clone().count() <= FAREWELL_LINES && rest.clone().all(|line| line.len() <= FAREWELL_BYTES)
-                || rest.take_while(|line| !NOTICE.is_match(line) && !SENT_FROM.is_match(line)).count() <= 4
-        } {
+        let dashes = matches!(*line, "--" | "—") && (said || signed);
+        let farewell = || {
+            let mut rest = words(at + 1)
+                .take_while(|line| !NOTICE.is_match(line) && !SENT_FROM.is_match(line))
+                .take(FAREWELL_LINES + 1);
+            let short = rest.by_ref().take(FAREWELL_LINES).all(|line| line.len() <= FAREWELL_BYTES);
+            short && rest.next().is_none()
+        };
+        if dashes
+            || line.len() <= 100 && SENT_FROM.is_match(line)
+            || !signed && said && line.len() <= 40 && FAREWELL.is_match(line) && farewell()
+        {
             cuts.push((at, Kind::Signature));
         } else if begins_block(at) && (said || signed) && NOTICE.is_match(line) {
             cuts.push((at, Kind::Notice));
@@ -388,6 +391,16 @@ mod tests {
             kinds,
             [(Kind::Words, "It broke.".to_owned()), (Kind::Signature, "Ida\nSent from my iPhone".to_owned())]
         );
+    }
+
+    #[test]
+    fn words_below_a_farewell_are_words() {
+        let text = "It broke.\n\nThanks\n\nPS: the man who came on Monday left the gate open, and now the dog is gone as well.";
+        let pieces = shown(text);
+        assert_eq!(pieces.len(), 1, "{pieces:?}");
+        let text = "It broke.\n\nThanks\nIda\n\nThis message is confidential, and meant only for those whom it is addressed to by name.";
+        let kinds: Vec<_> = shown(text).into_iter().map(|(kind, ..)| kind).collect();
+        assert_eq!(kinds, [Kind::Words, Kind::Signature, Kind::Notice]);
     }
 
     #[test]
