@@ -5,8 +5,8 @@
 //!     --out data/events/merge.toml
 //! ```
 //!
-//! The files hold one story a line: `{"id", "text", "sentences": [{"start", "end", "events": [[type, status]]}]}`.
-//! What is done with them:
+//! The files hold labelled stories in the form that `examples/shared/labelled.rs` describes. What is done with
+//! them:
 //!
 //! - TRAIN gives each rule its weight of evidence: the log-odds that its event is in a sentence where it fires,
 //!   less those of the type in general, with 4 sentences of an even chance added. The model is not looked at.
@@ -20,17 +20,19 @@
 
 #![allow(clippy::print_stdout)] // a program that reports
 
+#[path = "shared/labelled.rs"]
+mod labelled;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use amends::{
-    BlockKind, EVENT_TYPES, Engine, EventProbs, EventType, Extractor, MergeConfig, MergeNumbers, Model,
-    RuleSet, Segment, Span, Status,
+    EVENT_TYPES, Engine, EventProbs, EventType, Extractor, MergeConfig, MergeNumbers, Model, RuleSet, Status,
 };
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Fits how rules and model are merged.
 #[derive(Parser)]
@@ -56,19 +58,6 @@ struct Options {
     /// Prints precision of every rule on TRAIN.
     #[arg(long)]
     verbose: bool,
-}
-
-#[derive(Deserialize)]
-struct Story {
-    text: String,
-    sentences: Vec<Gold>,
-}
-
-#[derive(Deserialize)]
-struct Gold {
-    start: usize,
-    end: usize,
-    events: Vec<(String, Status)>,
 }
 
 /// What is known of one sentence and type.
@@ -187,21 +176,15 @@ fn print(numbers: &MergeNumbers) -> Result<String> {
 }
 
 fn read(path: &Path, extractor: &Extractor, engine: &Engine) -> Result<Set> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut stories = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let story: Story = serde_json::from_str(line).with_context(|| path.display().to_string())?;
-        let segments: Vec<Segment> = story
-            .sentences
-            .iter()
-            .map(|gold| Segment::new(Span::new(gold.start, gold.end), 0, BlockKind::Paragraph))
-            .collect();
+    for story in labelled::lines::<labelled::Story>(path)? {
+        let segments = story.segments()?;
         let sentences: Vec<&str> = segments.iter().map(|segment| &story.text[segment.span()]).collect();
         let probs: Vec<Option<EventProbs>> = engine.event_probs(&sentences)?;
         let mut cells = vec![vec![Cell::default(); EVENT_TYPES]; segments.len()];
         for ((row, gold), probs) in cells.iter_mut().zip(&story.sentences).zip(&probs) {
-            for (name, status) in &gold.events {
-                let number = name.parse::<EventType>()?.index().context("a type that is not built in")?;
+            for (event_type, status) in &gold.events {
+                let number = event_type.index().context("a type that is not built in")?;
                 row[number].gold |= 1 << *status as u8;
             }
             if let Some(probs) = probs {

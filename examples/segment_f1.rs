@@ -5,9 +5,11 @@
 
 #![allow(clippy::print_stdout)] // a program that reports
 
-use std::collections::BTreeSet;
+#[path = "shared/labelled.rs"]
+mod labelled;
 
-use anyhow::Context;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 fn main() -> anyhow::Result<()> {
     let mut errors = false;
@@ -16,18 +18,11 @@ fn main() -> anyhow::Result<()> {
             errors = true;
             continue;
         }
-        let data = std::fs::read_to_string(&arg).with_context(|| arg.clone())?;
         let (mut gold_n, mut pred_n, mut hit) = (0usize, 0usize, 0usize);
         let (mut sg, mut sp, mut sh) = (0usize, 0usize, 0usize);
-        for line in data.lines() {
-            let story: serde_json::Value = serde_json::from_str(line)?;
-            let text = story["text"].as_str().context("text")?;
-            let gold: BTreeSet<(usize, usize)> = story["sentences"]
-                .as_array()
-                .context("sentences")?
-                .iter()
-                .map(|s| (s["start"].as_u64().unwrap_or(0) as usize, s["end"].as_u64().unwrap_or(0) as usize))
-                .collect();
+        for story in labelled::lines::<labelled::Story>(Path::new(&arg))? {
+            let text = story.text.as_str();
+            let gold: BTreeSet<(usize, usize)> = story.sentences.iter().map(|s| (s.start, s.end)).collect();
             let pred: BTreeSet<(usize, usize)> =
                 amends::segment(text).iter().map(|s| (s.span().start(), s.span().end())).collect();
             let ge: BTreeSet<usize> = gold.iter().map(|s| s.1).collect();
@@ -43,12 +38,7 @@ fn main() -> anyhow::Result<()> {
                     for &end in set.difference(other) {
                         let from = text.floor_char_boundary(end.saturating_sub(60));
                         let to = text.ceil_char_boundary((end + 50).min(text.len()));
-                        println!(
-                            "{} {sign} {:?} ‖ {:?}",
-                            story["id"].as_str().unwrap_or(""),
-                            &text[from..end],
-                            &text[end..to]
-                        );
+                        println!("{} {sign} {:?} ‖ {:?}", story.id, &text[from..end], &text[end..to]);
                     }
                 }
             }

@@ -22,17 +22,23 @@ use crate::span::{InteractionId, SentenceId, Span};
 use crate::tokenize::Tokenizer;
 
 /// Limits on what one story may cost.
+///
+/// Memory is at most about 30 bytes for each byte of text and 12 times [`Encoder::dim`] bytes (with the embedded
+/// model 6 KB) for each window; time is linear in both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Limits {
     /// The longest text in bytes that is analysed; a longer one is an error. At most `u32::MAX`.
     pub max_text_bytes: usize,
+    /// The most windows of tokens that are analysed; a text with more is an error. A sentence has one, and one
+    /// that is longer than the model takes has several. They are what costs memory.
+    pub max_windows: usize,
 }
 
 impl Default for Limits {
-    /// 64 MiB of text.
+    /// 64 MiB of text, 1,048,576 windows.
     fn default() -> Self {
-        Limits { max_text_bytes: 64 << 20 }
+        Limits { max_text_bytes: 64 << 20, max_windows: 1 << 20 }
     }
 }
 
@@ -40,6 +46,12 @@ impl Limits {
     /// Sets the longest text in bytes; more than `u32::MAX` counts as that.
     pub fn with_max_text_bytes(mut self, bytes: usize) -> Self {
         self.max_text_bytes = bytes.min(u32::MAX as usize);
+        self
+    }
+
+    /// Sets the most windows of tokens.
+    pub fn with_max_windows(mut self, windows: usize) -> Self {
+        self.max_windows = windows;
         self
     }
 }
@@ -265,7 +277,7 @@ impl Analyzer {
     ///
     /// # Errors
     ///
-    /// [`AnalyzeErrorKind::TooLong`](crate::AnalyzeErrorKind::TooLong) for a text above the limit, and
+    /// [`AnalyzeErrorKind::TooLong`](crate::AnalyzeErrorKind::TooLong) for a text above one of the [`Limits`], and
     /// [`AnalyzeErrorKind::BackEnd`](crate::AnalyzeErrorKind::BackEnd) where a back end of the caller's own
     /// choice fails; the embedded one does not.
     pub fn analyze<'t>(&self, document: impl Into<Document<'t>>) -> Result<Analysis, AnalyzeError> {
@@ -379,19 +391,28 @@ impl Analyzer {
         options: &AnalyzeOptions,
     ) -> Result<Prepared<'t>, AnalyzeError> {
         let text = document.text();
-        let limit = self.inner.limits.max_text_bytes;
-        if text.len() > limit {
-            return Err(AnalyzeError::too_long(text.len(), limit));
+        let Limits { max_text_bytes, max_windows } = self.inner.limits;
+        if text.len() > max_text_bytes {
+            return Err(AnalyzeError::too_long(text.len(), max_text_bytes));
         }
         let segments = segment::segment(text);
+        if segments.len() > max_windows {
+            return Err(AnalyzeError::too_many_windows(segments.len(), max_windows));
+        }
         let boilerplate = match options.boilerplate {
             true => content::boilerplate(text, &segments),
             false => vec![None; segments.len()],
         };
-        let windows = segments
-            .iter()
-            .map(|segment| self.inner.engine.windows(&text[segment.span]))
-            .collect::<Result<_, _>>()?;
+        let mut windows = Vec::with_capacity(segments.len());
+        let mut count = 0;
+        for segment in &segments {
+            let of_sentence = self.inner.engine.windows(&text[segment.span])?;
+            count += of_sentence.len();
+            if count > max_windows {
+                return Err(AnalyzeError::too_many_windows(count, max_windows));
+            }
+            windows.push(of_sentence);
+        }
         Ok(Prepared { text, segments, boilerplate, windows })
     }
 

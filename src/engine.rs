@@ -87,11 +87,21 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`Engine::new`], and where the model's tokenizer is none.
+    /// As [`Engine::new`], and where the model's tokenizer is none, or frames
+    /// sentences with tokens that the encoder does not know.
     pub fn from_model(model: &Model) -> Result<Self, LoadError> {
         let heads = Heads::from_model(model)?;
         let tokenizer = Tokenizer::from_bytes(model.tokenizer_json())?;
-        Engine::new(&model.id(), tokenizer, model.encoder(), heads)
+        let encoder = model.encoder();
+        let mut frame = TokenBatch::new();
+        frame.push(&tokenizer.empty_sequence());
+        if frame.tokens() > 0 && frame.tokens() <= encoder.max_tokens() {
+            encoder.encode(&frame, &mut vec![0.0; encoder.dim()]).map_err(|error| {
+                LoadError::new(LoadErrorKind::Tokenizer, format!("an empty sentence fails: {error}"))
+                    .with_source(error)
+            })?;
+        }
+        Engine::new(&model.id(), tokenizer, encoder, heads)
     }
 
     /// The engine that runs a checkpoint of the BERT family on libtorch, from a local folder.

@@ -139,6 +139,8 @@ pub struct AnalyzeError(#[from] AnalyzeRepr);
 pub(crate) enum AnalyzeRepr {
     #[error("text has {found} bytes, the limit is {limit}")]
     TooLong { found: usize, limit: usize },
+    #[error("text has {found} windows of tokens or more, the limit is {limit}")]
+    TooManyWindows { found: usize, limit: usize },
     #[error("{message}")]
     BackEnd { message: String, source: Option<Source> },
 }
@@ -147,7 +149,7 @@ pub(crate) enum AnalyzeRepr {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum AnalyzeErrorKind {
-    /// The text is longer than the limit that was set.
+    /// The text is longer than a limit that was set, in bytes or in windows of tokens.
     TooLong,
     /// The encoder or the tokenizer failed.
     BackEnd,
@@ -156,6 +158,10 @@ pub enum AnalyzeErrorKind {
 impl AnalyzeError {
     pub(crate) fn too_long(found: usize, limit: usize) -> Self {
         AnalyzeError(AnalyzeRepr::TooLong { found, limit })
+    }
+
+    pub(crate) fn too_many_windows(found: usize, limit: usize) -> Self {
+        AnalyzeError(AnalyzeRepr::TooManyWindows { found, limit })
     }
 
     /// An error of an [`Encoder`](crate::Encoder): what failed, and why if that is known.
@@ -169,7 +175,7 @@ impl AnalyzeError {
     /// What kind of error it is.
     pub fn kind(&self) -> AnalyzeErrorKind {
         match self.0 {
-            AnalyzeRepr::TooLong { .. } => AnalyzeErrorKind::TooLong,
+            AnalyzeRepr::TooLong { .. } | AnalyzeRepr::TooManyWindows { .. } => AnalyzeErrorKind::TooLong,
             AnalyzeRepr::BackEnd { .. } => AnalyzeErrorKind::BackEnd,
         }
     }

@@ -6,6 +6,7 @@ mod pattern;
 mod program;
 mod rules;
 mod scope;
+mod severity;
 mod words;
 
 use std::fmt;
@@ -311,6 +312,27 @@ names! {
     }
 }
 
+names! {
+    /// How bad a failure was for the customer, from the least to the worst.
+    ///
+    /// The worse the failure, the less a recovery wins back (Smith, Bolton and Wagner 1999; Soares and Proença
+    /// 2015). The level is read off the words of the sentence by the rules of `data/rules/severity.toml`.
+    Severity {
+        /// Annoying, and no more is said.
+        Inconvenience = "inconvenience",
+        /// It cost money, belongings, or much time.
+        Loss = "loss",
+        /// It touched safety, health, privacy or dignity (discrimination).
+        Harm = "harm",
+    }
+}
+
+impl Default for Severity {
+    fn default() -> Self {
+        Severity::Inconvenience
+    }
+}
+
 /// The code of a rule, like `APOLOGY-003`: cheap to clone, compared by its text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct RuleCode(Arc<str>);
@@ -397,10 +419,13 @@ pub struct Event {
     pub(crate) interaction: Option<InteractionId>,
     pub(crate) confidence: f32,
     pub(crate) evidence: Evidence,
+    /// What a failure told of in its sentence weighs; of other events it says nothing.
+    pub(crate) level: Severity,
 }
 
 impl Event {
-    /// An event from outside the pipeline, like a label that a reader made. It belongs to no interaction yet.
+    /// An event from outside the pipeline, like a label that a reader made. It belongs to no interaction yet,
+    /// and a failure is of the first level of [`Severity`].
     pub fn new(
         event_type: EventType,
         status: Status,
@@ -409,8 +434,14 @@ impl Event {
         sentence: SentenceId,
         confidence: f32,
     ) -> Self {
-        let (interaction, evidence) = (None, Evidence::Model);
-        Event { event_type, status, actor, span, sentence, interaction, confidence, evidence }
+        let (interaction, evidence, level) = (None, Evidence::Model, Severity::default());
+        Event { event_type, status, actor, span, sentence, interaction, confidence, evidence, level }
+    }
+
+    /// The same event with this severity. It shows only where [`Event::severity`] says that an event has one.
+    pub fn with_severity(mut self, severity: Severity) -> Self {
+        self.level = severity;
+        self
     }
 
     /// What happened.
@@ -452,6 +483,12 @@ impl Event {
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
     }
+
+    /// How bad it was, for a failure that occurred; `None` for all other events.
+    pub fn severity(&self) -> Option<Severity> {
+        let failed = self.event_type.group() == EventGroup::Failure && self.status == Status::Occurred;
+        failed.then_some(self.level)
+    }
 }
 
 #[cfg(test)]
@@ -471,6 +508,20 @@ mod tests {
         for text in ["model", "rule:APOLOGY-003", "rule:APOLOGY-003+model"] {
             assert_eq!(text.parse::<Evidence>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn only_failures_that_occurred_have_a_severity() {
+        let event = |event_type, status| {
+            let span = Span::new(0, 1);
+            Event::new(event_type, status, Actor::Provider, span, SentenceId::new(0), 1.0)
+                .with_severity(Severity::Harm)
+                .severity()
+        };
+        assert_eq!(event(EventType::Delay, Status::Occurred), Some(Severity::Harm));
+        assert_eq!(event(EventType::Delay, Status::Absent), None);
+        assert_eq!(event(EventType::Fix, Status::Occurred), None);
+        assert!(Severity::Inconvenience < Severity::Loss && Severity::Loss < Severity::Harm);
     }
 
     #[test]

@@ -29,6 +29,8 @@ use crate::span::{SentenceId, Span};
 pub enum Provider {
     /// Named in the text; this is the most complete mention.
     Named(Span),
+    /// A company of a list, by the name that the list gives it: `British Airways` where the text says `BA`.
+    Known(&'static str),
     /// Never named; the kind of company that the text speaks of, like `hotel`.
     Kind(&'static str),
 }
@@ -38,7 +40,7 @@ impl Provider {
     pub fn name<'t>(&self, text: &'t str) -> &'t str {
         match self {
             Provider::Named(span) => span.get(text).unwrap_or(""),
-            Provider::Kind(name) => name,
+            Provider::Known(name) | Provider::Kind(name) => name,
         }
     }
 }
@@ -191,7 +193,13 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
         (0..names.all.len()).filter_map(rank).max().map(|(_, _, name)| name.0)
     });
     if let Some(name) = best {
-        return names.all[name].fullest(story.text).map(Provider::Named);
+        let mention = names.all[name].fullest(story.text)?;
+        let told = mention.get(story.text).unwrap_or("");
+        let words = |name: &str| name.split_whitespace().count();
+        // "Hilton Garden Inn" says more than the list's "Hilton", and "PNC" is as good as its "PNC Bank".
+        let listed = names.all[name].company.map(|company| LISTS.companies[company].name.as_str());
+        let listed = listed.filter(|listed| words(listed) >= words(told) && !listed.starts_with(told));
+        return Some(listed.map_or(Provider::Named(mention), Provider::Known));
     }
     kind.map(Provider::Kind)
 }

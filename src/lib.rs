@@ -24,11 +24,13 @@
 //! - [`Analysis`] is what was found: [`Sentence`]s with their [`Sentiment`], [`Event`]s, [`Interaction`]s with their
 //!   [`Score`]. It owns no text; all places are [`Span`]s.
 //! - [`output::StoryRecord`] is the owned form that is written as JSON.
+//! - [`summary::Summary`] is what many analyses say together.
 //!
 //! # How to
 //!
 //! - read files, pages and mails: [`read_file`], [`read_bytes`];
 //! - analyse many stories: [`Analyzer::analyze_batch`], or [`Analyzer::analyze_iter`] for a stream;
+//! - see what they say together: [`summary::SummaryBuilder`], or the example `corpus` for tables of stories;
 //! - take another model: [`AnalyzerBuilder::model_dir`], [`AnalyzerBuilder::engine`];
 //! - add events and rules of your own: [`AnalyzerBuilder::rules_dir`];
 //! - weigh events differently: [`AnalyzerBuilder::weights`] with [`Weights::from_toml`];
@@ -80,6 +82,7 @@ mod score;
 mod segment;
 mod sentiment;
 mod span;
+pub mod summary;
 mod tokenize;
 #[cfg(feature = "rust-bert")]
 mod torch;
@@ -94,7 +97,7 @@ pub use engine::Engine;
 pub use error::{AnalyzeError, AnalyzeErrorKind, LoadError, LoadErrorKind};
 pub use events::{
     Actor, EVENT_TYPES, Event, EventGroup, EventType, Evidence, Extractor, MergeConfig, MergeNumbers,
-    RuleCode, RuleFailure, RuleHit, RuleSet, Status, UnknownName,
+    RuleCode, RuleFailure, RuleHit, RuleSet, Severity, Status, UnknownName,
 };
 pub use heads::{EventProbs, Heads};
 pub use interactions::Provider;
@@ -106,7 +109,7 @@ pub use read::{
 };
 pub use score::{
     Contribution, Dimensions, EventWeights, Flag, IntervalWeights, LinkWeights, Reason, RecoveryWeights,
-    Score, ScoreInput, Scored, Scorer, SentimentWeights, Tone, Weights,
+    Score, ScoreInput, Scored, Scorer, SentimentWeights, SeverityWeights, Tone, Weights,
 };
 pub use segment::{BlockKind, Segment, segment};
 pub use sentiment::{Sentiment, SentimentLabel};

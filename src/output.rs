@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::Analysis;
 use crate::document::Document;
 use crate::error::{AnalyzeError, AnalyzeErrorKind};
-use crate::events::{Actor, Event, EventType, Evidence, Status};
+use crate::events::{Actor, Event, EventType, Evidence, Severity, Status};
 use crate::score::{Dimensions, Flag};
 use crate::sentiment::{Sentiment, SentimentLabel};
 use crate::span::{InteractionId, SentenceId};
@@ -136,6 +136,9 @@ pub struct EventRecord {
     pub confidence: f32,
     /// `model`, `rule:CODE` or `rule:CODE+model`.
     pub evidence: Evidence,
+    /// How bad it was: `inconvenience`, `loss` or `harm`. Written for failures that occurred, and for no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
 }
 
 impl From<&Event> for EventRecord {
@@ -150,6 +153,7 @@ impl From<&Event> for EventRecord {
             interaction: event.interaction(),
             confidence: event.confidence(),
             evidence: event.evidence().clone(),
+            severity: event.severity(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The experience score of an interaction: 0 as bad as it gets, 50 indifferent, 100 as good as it gets.
 //!
-//! Why this way: a number that somebody is judged by has to be taken apart. So the score is a sum on a raw
-//! scale (a base, sentence sentiment, events, recoveries, one penalty), mapped to 0..100 by the logistic
-//! function alone. Every term keeps its place in the text; its points are its share of the way from the base
-//! value to the value. What the sum may not do is fixed by the form and the signs of the weights, not by the
-//! fit: an event that tells of a failure never raises a score, a recovery never lowers one.
+//! Why this way: a number that somebody is judged by has to be taken apart. So the score is a sum on a raw scale (a
+//! base, sentence sentiment, events, recoveries, one penalty), mapped to 0..100 by the logistic function alone.
+//! Every term keeps its place in the text; its points are its share of the way from the base value to the value. A
+//! failure weighs by its type, its confidence and its severity. What the sum may not do is fixed by the form and
+//! the signs of the weights, not by the fit: an event that tells of a failure never raises a score, a recovery
+//! never lowers one.
 
+mod flags;
 mod justice;
 mod ledger;
 mod tone;
@@ -18,14 +20,17 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::LoadError;
-use crate::events::{Event, EventGroup, EventType, Status, UnknownName};
+use crate::events::{Event, EventType, Status, UnknownName};
 use crate::links::{Link, LinkKind, links};
 use crate::math;
 use crate::sentiment::Sentiment;
 use crate::span::{SentenceId, Span};
 
+pub use flags::Flag;
 pub use justice::Dimensions;
-pub use weights::{EventWeights, IntervalWeights, LinkWeights, RecoveryWeights, SentimentWeights, Weights};
+pub use weights::{
+    EventWeights, IntervalWeights, LinkWeights, RecoveryWeights, SentimentWeights, SeverityWeights, Weights,
+};
 
 /// How good the experience was for the customer, with the interval that it is uncertain by.
 ///
@@ -51,40 +56,6 @@ impl Score {
     /// Upper end of that interval.
     pub fn high(self) -> f64 {
         self.high
-    }
-}
-
-/// What stands out about an interaction.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Flag {
-    /// A failure came after a recovery that had answered an earlier failure (Bitner, Booms and Tetreault 1990;
-    /// Maxham and Netemeyer 2002).
-    DoubleDeviation,
-    /// A failure was answered, and the story ends well.
-    ServiceRecovery,
-    /// A good start, and an end with a failure that nobody answered.
-    DroppedBall,
-    /// The text says too little for a score: take the interval, not the value.
-    InsufficientEvidence,
-}
-
-impl Flag {
-    /// The flag as it is written in the output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Flag::DoubleDeviation => "double_deviation",
-            Flag::ServiceRecovery => "service_recovery",
-            Flag::DroppedBall => "dropped_ball",
-            Flag::InsufficientEvidence => "insufficient_evidence",
-        }
-    }
-}
-
-impl fmt::Display for Flag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 
@@ -266,12 +237,6 @@ pub struct Scorer {
 /// Raw half width of the interval where the text says too little: from a base of 50 it reaches from 5 to 95.
 const UNINFORMED: f64 = 3.0;
 
-/// Least confidence of an event that a flag rests on.
-const FLAG_CONFIDENCE: f64 = 0.5;
-
-/// Least tone (−1..=1) of a start or end that is called good or, negated, bad.
-const FLAG_TONE: f64 = 0.1;
-
 impl Scorer {
     /// A scorer with the weights that ship with the library.
     ///
@@ -312,7 +277,7 @@ impl Scorer {
         let links = links(input.events, &members);
 
         let base = self.weights.base;
-        let terms: Vec<Term> = tone.terms.into_iter().chain(ledger.terms).collect();
+        let terms: Vec<Term> = tone.terms.iter().cloned().chain(ledger.terms).collect();
         let raw = terms.iter().fold(base, |sum, term| sum + term.raw);
         let (from, to) = (value(base), value(raw));
         // A term's points are its share of the way from the base value to the value; the slope of that way is
@@ -338,7 +303,7 @@ impl Scorer {
         let insufficient = evidence < self.weights.interval.enough;
         let half = self.half_width(evidence, ledger.variance, insufficient);
         let score = Score { value: to, low: value(raw - half).min(to), high: value(raw + half).max(to) };
-        let flags = flags(input.events, &members, &links, tone.start, tone.end, insufficient);
+        let flags = flags::flags(input.events, &members, &links, &tone, insufficient);
         let dimensions = justice::dimensions(input.events, &members);
         Scored { score, base: from, dimensions, flags, contributions, links }
     }
@@ -381,42 +346,4 @@ fn distinct(input: &ScoreInput<'_>) -> Vec<SentenceId> {
         words.is_empty() || seen.insert(words)
     });
     sentences
-}
-
-fn flags(
-    events: &[Event],
-    members: &[usize],
-    links: &[Link],
-    start: f64,
-    end: f64,
-    insufficient: bool,
-) -> Vec<Flag> {
-    let sure = |at: usize| ledger::confidence(&events[at]) >= FLAG_CONFIDENCE;
-    let linked = |kind: LinkKind| {
-        links.iter().filter(move |link| link.kind() == kind && sure(link.from()) && sure(link.to()))
-    };
-    let mut flags = Vec::new();
-    let deviated = linked(LinkKind::DoubleDeviation).next().is_some();
-    if deviated {
-        flags.push(Flag::DoubleDeviation);
-    }
-    if !deviated && end > FLAG_TONE && linked(LinkKind::Answers).next().is_some() {
-        flags.push(Flag::ServiceRecovery);
-    }
-    let last_failure = members.iter().rev().copied().find(|&at| {
-        let event = &events[at];
-        event.event_type().group() == EventGroup::Failure && event.status() == Status::Occurred && sure(at)
-    });
-    if let Some(last) = last_failure
-        && start > FLAG_TONE
-        && end < -FLAG_TONE
-        && !linked(LinkKind::Answers)
-            .any(|link| events[link.from()].span().start() >= events[last].span().start())
-    {
-        flags.push(Flag::DroppedBall);
-    }
-    if insufficient {
-        flags.push(Flag::InsufficientEvidence);
-    }
-    flags
 }

@@ -5,9 +5,12 @@
 //! The `tokenizers` crate does the word pieces. Around it stand three guards. Padding and truncation of the
 //! file are switched off: nothing is cut silently. Special tokens are written by us, so `[SEP]` in a review
 //! is five characters like any others. And a sentence is handed over in bounded chunks, because the crate
-//! keeps an alignment of 16 bytes for each byte of its input.
+//! keeps an alignment of 16 bytes for each byte of its input. A file that is wrong in a way that the crate does
+//! not look for makes it panic; that panic ends here, as an error of the file.
 
-use tokenizers::Tokenizer as Pieces;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokenizers::{Encoding, Tokenizer as Pieces};
 
 use crate::error::{AnalyzeError, LoadError, LoadErrorKind};
 use crate::span::Span;
@@ -43,19 +46,22 @@ impl Tokenizer {
     /// between the tokens of one sequence.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
         let bad = |message: &str| LoadError::new(LoadErrorKind::Tokenizer, message);
-        let mut pieces = Pieces::from_bytes(bytes).map_err(|e| bad("not a tokenizer.json").with_source(e))?;
+        let mut pieces = guard(|| Pieces::from_bytes(bytes))
+            .ok_or_else(|| bad("not a tokenizer.json: its settings contradict each other"))?
+            .map_err(|e| bad("not a tokenizer.json").with_source(e))?;
         pieces.with_padding(None);
         pieces.with_truncation(None).map_err(|e| bad("truncation cannot be switched off").with_source(e))?;
         pieces.set_encode_special_tokens(true);
 
-        let probe = "a";
-        let ids = |special| {
-            let encoding = pieces.encode_fast(probe, special);
-            encoding
+        let ids = |probe, special| {
+            guard(|| pieces.encode_fast(probe, special))
+                .unwrap_or_else(|| Err("it panicked".into()))
                 .map(|e| e.get_ids().to_vec())
-                .map_err(|e| bad("the tokenizer fails on \"a\"").with_source(e))
+                .map_err(|e| bad(&format!("the tokenizer fails on {probe:?}")).with_source(e))
         };
-        let (bare, framed) = (ids(false)?, ids(true)?);
+        // A character that no vocabulary knows: is there a token for what is unknown?
+        ids("a \u{2fa1d}", false)?;
+        let (bare, framed) = (ids("a", false)?, ids("a", true)?);
         if bare.is_empty() {
             return Err(bad("the tokenizer makes nothing of \"a\""));
         }
@@ -65,6 +71,18 @@ impl Tokenizer {
             .ok_or_else(|| bad("the template does not keep a sequence in one piece"))?;
         let (before, after) = (framed[..at].to_vec(), framed[at + bare.len()..].to_vec());
         Ok(Tokenizer { pieces, before, after })
+    }
+
+    fn pieces(
+        &self,
+        encode: impl FnOnce(&Pieces) -> tokenizers::Result<Encoding>,
+    ) -> Result<Encoding, AnalyzeError> {
+        guard(|| encode(&self.pieces)).unwrap_or_else(|| Err("it panicked".into())).map_err(failed)
+    }
+
+    /// The special tokens that frame a sequence, as a sequence of its own.
+    pub(crate) fn empty_sequence(&self) -> Vec<u32> {
+        [self.before.as_slice(), &self.after].concat()
     }
 
     /// How many ids the vocabulary has, added tokens included.
@@ -96,7 +114,7 @@ impl Tokenizer {
     pub fn tokens(&self, text: &str) -> Result<Vec<Token>, AnalyzeError> {
         let mut tokens = Vec::new();
         for (start, chunk) in chunks(text) {
-            let encoding = self.pieces.encode(chunk, false).map_err(failed)?;
+            let encoding = self.pieces(|pieces| pieces.encode(chunk, false))?;
             tokens.extend(
                 encoding
                     .get_ids()
@@ -118,7 +136,7 @@ impl Tokenizer {
     ) -> Result<usize, AnalyzeError> {
         let mut ids = Vec::new();
         for (_, chunk) in chunks(text) {
-            let encoding = self.pieces.encode_fast(chunk, false).map_err(failed)?;
+            let encoding = self.pieces(|pieces| pieces.encode_fast(chunk, false))?;
             ids.extend_from_slice(encoding.get_ids());
         }
         let room = max_tokens.saturating_sub(self.frame()).max(1);
@@ -172,6 +190,11 @@ fn chunks(text: &str) -> impl Iterator<Item = (usize, &str)> {
         start += end;
         Some(chunk)
     })
+}
+
+/// Runs `call`; `None` where it panics. What it borrows is read only.
+fn guard<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 #[cfg(test)]

@@ -10,6 +10,12 @@ fn every_rule_matches_its_lines_and_no_near_miss() {
 }
 
 #[test]
+fn severity_has_enough_lines() {
+    let (matching, near) = RuleSet::built_in().unwrap().severity_lines();
+    assert!(matching >= 15 && near >= 15, "{matching} matching lines and {near} near-misses");
+}
+
+#[test]
 fn every_type_has_rules_and_enough_lines() {
     let rules = RuleSet::built_in().unwrap();
     let mut all = 0;

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use amends::{
-    Actor, Event, EventType, Flag, LinkKind, Reason, ScoreInput, Scored, Scorer, SentenceId, Sentiment, Span,
-    Status, Weights,
+    Actor, Event, EventType, Flag, LinkKind, Reason, ScoreInput, Scored, Scorer, SentenceId, Sentiment,
+    Severity, Span, Status, Weights,
 };
 use proptest::prelude::*;
 
@@ -33,13 +33,40 @@ impl Story {
         self.text.push(' ');
     }
 
-    fn with(mut self, sentence: usize, event_type: EventType, status: Status, confidence: f32) -> Self {
+    fn with(self, sentence: usize, event_type: EventType, status: Status, confidence: f32) -> Self {
+        self.graded(sentence, event_type, status, confidence, Severity::Inconvenience)
+    }
+
+    fn graded(
+        mut self,
+        sentence: usize,
+        event_type: EventType,
+        status: Status,
+        confidence: f32,
+        severity: Severity,
+    ) -> Self {
         let sentence = sentence.min(self.spans.len() - 1);
         let id = SentenceId::new(sentence as u32);
         let span = self.spans[sentence];
-        self.events.push(Event::new(event_type, status, Actor::Provider, span, id, confidence));
+        let event = Event::new(event_type, status, Actor::Provider, span, id, confidence);
+        self.events.push(event.with_severity(severity));
         self.events.sort_by_key(|event| (event.sentence(), event.event_type().clone(), event.status()));
         self
+    }
+
+    /// The same event, told in another sentence.
+    fn again(self, sentence: usize, event: &Event) -> Self {
+        let severity = event.severity().unwrap_or_default();
+        self.graded(sentence, event.event_type().clone(), event.status(), event.confidence(), severity)
+    }
+
+    /// This story's sentences and events, then those of the other.
+    fn and(mut self, other: &Story) -> Self {
+        let offset = self.spans.len();
+        for (span, sentiment) in other.spans.iter().zip(&other.sentiments) {
+            self.push(&other.text[span.range()], *sentiment);
+        }
+        other.events.iter().fold(self, |both, event| both.again(offset + event.sentence().index(), event))
     }
 
     fn all(&self) -> Vec<SentenceId> {
@@ -87,6 +114,10 @@ const RECOVERIES: [EventType; 6] = [
     EventType::Compensation,
 ];
 
+fn any_severity() -> impl Strategy<Value = Severity> {
+    prop::sample::select(Severity::ALL.to_vec())
+}
+
 fn any_event() -> impl Strategy<Value = (usize, EventType, Status, f32)> {
     (
         0..8usize,
@@ -107,15 +138,15 @@ fn any_story() -> impl Strategy<Value = Story> {
         .prop_map(|(sentence, event_type, confidence)| (sentence, event_type, Status::Occurred, confidence));
     (
         prop::collection::vec(sentence, 1..8),
-        prop::collection::vec(any_event(), 0..6),
-        prop::collection::vec(tense, 0..6),
+        prop::collection::vec((any_event(), any_severity()), 0..6),
+        prop::collection::vec((tense, any_severity()), 0..6),
     )
         .prop_map(|(sentiments, events, tense)| {
             events
                 .into_iter()
                 .chain(tense)
-                .fold(Story::new(&sentiments), |story, (at, kind, status, sure)| {
-                    story.with(at, kind, status, sure)
+                .fold(Story::new(&sentiments), |story, ((at, kind, status, sure), severity)| {
+                    story.graded(at, kind, status, sure, severity)
                 })
         })
 }
@@ -148,10 +179,25 @@ proptest! {
         at in 0..8usize,
         kind in prop::sample::select(FAILURES.to_vec()),
         sure in 0.0f32..=1.0,
+        severity in any_severity(),
     ) {
         let before = story.score().score.value();
-        let after = story.with(at, kind, Status::Occurred, sure).score().score.value();
+        let after = story.graded(at, kind, Status::Occurred, sure, severity).score().score.value();
         prop_assert!(after <= before + ROUNDING, "{} -> {}", before, after);
+    }
+
+    #[test]
+    fn a_severer_failure_never_raises(
+        story in any_story(),
+        at in 0..8usize,
+        kind in prop::sample::select(FAILURES.to_vec()),
+        sure in 0.0f32..=1.0,
+    ) {
+        let told = |severity| {
+            story.clone().graded(at, kind.clone(), Status::Occurred, sure, severity).score().score.value()
+        };
+        let values: Vec<f64> = Severity::ALL.iter().map(|&severity| told(severity)).collect();
+        prop_assert!(values.is_sorted_by(|milder, worse| *worse <= milder + ROUNDING), "{:?}", values);
     }
 
     #[test]
@@ -192,28 +238,25 @@ proptest! {
     }
 
     #[test]
-    fn another_interaction_changes_nothing(story in any_story(), other in any_story()) {
-        // The same sentences told after those of another interaction: only places move.
-        let alone = story.score();
-        let mut both = other.clone();
-        both.events.clear();
-        let offset = both.spans.len();
-        for (span, sentiment) in story.spans.iter().zip(&story.sentiments) {
-            both.push(&story.text[span.range()], *sentiment);
+    fn the_order_of_interactions_changes_nothing(one in any_story(), other in any_story()) {
+        // Told before and after another interaction: only places move.
+        let scores = |first: &Story, second: &Story| {
+            let both = first.clone().and(second);
+            let mut ids = both.all();
+            let rest = ids.split_off(first.spans.len());
+            (both.score_of(&ids), both.score_of(&rest))
+        };
+        let ((one_first, other_second), (other_first, one_second)) = (scores(&one, &other), scores(&other, &one));
+        for (beside, alone) in [
+            (one_first, one.score()),
+            (one_second, one.score()),
+            (other_first, other.score()),
+            (other_second, other.score()),
+        ] {
+            prop_assert_eq!(beside.score, alone.score);
+            prop_assert_eq!(beside.flags, alone.flags);
+            prop_assert_eq!(beside.dimensions, alone.dimensions);
         }
-        for event in &story.events {
-            let at = offset + event.sentence().index();
-            both = both.with(at, event.event_type().clone(), event.status(), event.confidence());
-        }
-        for event in &other.events {
-            let at = event.sentence().index();
-            both = both.with(at, event.event_type().clone(), event.status(), event.confidence());
-        }
-        let ids: Vec<SentenceId> = both.all().split_off(offset);
-        let beside = both.score_of(&ids);
-        prop_assert_eq!(beside.score, alone.score);
-        prop_assert_eq!(beside.flags, alone.flags);
-        prop_assert_eq!(beside.dimensions, alone.dimensions);
     }
 
     #[test]
@@ -225,20 +268,38 @@ proptest! {
         twice.push(&words, story.sentiments[at]);
         for event in story.events.iter().filter(|event| event.sentence().index() == at) {
             let last = twice.spans.len() - 1;
-            twice = twice.with(last, event.event_type().clone(), event.status(), event.confidence());
+            twice = twice.again(last, event);
         }
         prop_assert_eq!(twice.score().score, once.score);
     }
 
     #[test]
-    fn neutral_padding_changes_nothing(story in any_story(), tilt in -0.2f32..0.2, many in 1..20usize) {
-        // P(neutral) of 0.8 is neutral enough to have no weight at all: the difference is exactly 0.
-        let before = story.score().score;
-        let mut padded = story.clone();
-        for n in 0..many {
-            padded.push(&format!("Padding {n}."), Sentiment::from_weights(tilt.max(0.0), 0.81, (-tilt).max(0.0)));
+    fn neutral_padding_changes_nothing(
+        mut story in any_story(),
+        tilt in -0.2f32..0.2,
+        many in 1..20usize,
+        place in 0..9usize,
+    ) {
+        // P(neutral) of 0.8 is neutral enough to have no weight at all: the difference is exactly 0. The
+        // customer's own mistake explains failures near it, so it is the one event that distance matters to.
+        story.events.retain(|event| *event.event_type() != EventType::CustomerError);
+        let place = place.min(story.spans.len());
+        let mut padded = Story::new(&[]);
+        let mut events = Vec::new();
+        for at in 0..=story.spans.len() {
+            for n in 0..if at == place { many } else { 0 } {
+                let sentiment = Sentiment::from_weights(tilt.max(0.0), 0.81, (-tilt).max(0.0));
+                padded.push(&format!("Padding {n}."), sentiment);
+            }
+            if at < story.spans.len() {
+                let now = padded.spans.len();
+                padded.push(&story.text[story.spans[at].range()], story.sentiments[at]);
+                let here = story.events.iter().filter(|event| event.sentence().index() == at);
+                events.extend(here.map(|event| (now, event)));
+            }
         }
-        prop_assert_eq!(padded.score().score, before);
+        let padded = events.into_iter().fold(padded, |padded, (at, event)| padded.again(at, event));
+        prop_assert_eq!(padded.score().score, story.score().score);
     }
 
     #[test]
@@ -310,6 +371,83 @@ fn flags_tell_how_the_story_went() {
     assert_eq!(bad.score().flags, []);
     let unsure = failure(Story::new(&[BAD, GOOD]), 0).with(1, EventType::Fix, Status::Occurred, 0.2);
     assert_eq!(unsure.score().flags, []);
+}
+
+/// A story told as it is read: what was said, how it sounds, and what happened in it.
+fn told(lines: &[(&str, [f32; 3], &[(EventType, Status)])]) -> Story {
+    let mut story = Story::new(&[]);
+    for (words, [negative, neutral, positive], _) in lines {
+        story.push(words, Sentiment::from_weights(*negative, *neutral, *positive));
+    }
+    let events = lines.iter().enumerate().flat_map(|(at, line)| line.2.iter().map(move |event| (at, event)));
+    events.fold(story, |story, (at, (kind, status))| story.with(at, kind.clone(), *status, 0.8))
+}
+
+#[test]
+fn praise_told_again_does_not_hide_a_dropped_ball() {
+    use EventType::*;
+    use Status::*;
+    let lines: &[(&str, [f32; 3], &[(EventType, Status)])] = &[
+        ("What a bicycle shop taught me about keeping in touch.", [0.4, 0.5, 0.1], &[]),
+        ("I had a hymn of praise ready for the people at Spoke and Chain.", [0.1, 0.2, 0.7], &[]),
+        ("Then they fumbled it.", [0.8, 0.15, 0.05], &[]),
+        (
+            "The mechanic knew his trade, and he rang to say that the gears needed a part.",
+            [0.05, 0.1, 0.85],
+            &[(Competence, Occurred), (ProactiveContact, Occurred)],
+        ),
+        (
+            "On Friday I waited for the call that it was done, and it never rang.",
+            [0.85, 0.1, 0.05],
+            &[(BrokenPromise, Occurred), (Silence, Occurred), (ProactiveContact, Absent)],
+        ),
+        ("When I asked, a wheel had been bent in the stand.", [0.7, 0.2, 0.1], &[(ServiceFailure, Occurred)]),
+        ("I did enjoy how well I was looked after until then.", [0.05, 0.1, 0.85], &[(Courtesy, Occurred)]),
+        ("But somebody should have told me.", [0.6, 0.35, 0.05], &[(ProactiveContact, Unreal)]),
+        ("Ride safely, all of you, and oil your chains!", [0.05, 0.15, 0.8], &[]),
+    ];
+    assert!(told(lines).score().flags.contains(&Flag::DroppedBall));
+    // Not where the shop makes it good, ...
+    let mut answered = lines.to_vec();
+    answered.push((
+        "They built me a new wheel for nothing and said how sorry they were.",
+        [0.05, 0.1, 0.85],
+        &[(Fix, Occurred), (Compensation, Occurred), (Apology, Occurred)],
+    ));
+    assert!(!told(&answered).score().flags.contains(&Flag::DroppedBall));
+    // ... where the start was no better than the end, ...
+    let mut bad = lines.to_vec();
+    bad[1].1 = BAD;
+    bad[3] = ("The mechanic sneered at my gears.", BAD, &[(Rudeness, Occurred)]);
+    assert!(!told(&bad).score().flags.contains(&Flag::DroppedBall));
+    // ... where the customer stays all the same, ...
+    let mut loyal = lines.to_vec();
+    loyal.push(("I will take my next bicycle there as well.", FLAT, &[(Loyalty, Occurred)]));
+    assert!(!told(&loyal).score().flags.contains(&Flag::DroppedBall));
+    // ... and where a slip is all that was wrong.
+    let slip: &[(&str, [f32; 3], &[(EventType, Status)])] = &[
+        ("The waiter was a gem.", GOOD, &[(Courtesy, Occurred)]),
+        ("The soup was cold.", [0.6, 0.3, 0.1], &[(ServiceFailure, Occurred)]),
+        ("Everything else came hot, and fast.", GOOD, &[(PromptService, Occurred)]),
+        ("We will be back.", GOOD, &[(Loyalty, Occurred)]),
+    ];
+    assert!(!told(slip).score().flags.contains(&Flag::DroppedBall));
+}
+
+#[test]
+fn a_severer_failure_costs_more() {
+    let value = |severity| {
+        let story = Story::new(&[BAD]);
+        story.graded(0, EventType::ServiceFailure, Status::Occurred, 0.9, severity).score().score.value()
+    };
+    let [mild, loss, harm] = Severity::ALL else { panic!("three levels") };
+    assert!(value(*mild) > value(*loss) && value(*loss) > value(*harm));
+    // It is the failure that is graded: a failure that did not happen weighs the same at every level.
+    let absent = |severity| {
+        let story = Story::new(&[GOOD]);
+        story.graded(0, EventType::ServiceFailure, Status::Absent, 0.9, severity).score().score
+    };
+    assert_eq!(absent(*mild), absent(*harm));
 }
 
 #[test]

@@ -13,6 +13,8 @@
 //!
 //! Exit status: 0 if every story was analysed, 1 if some were not, 2 if nothing could be started.
 
+#[path = "../shared/engine.rs"]
+mod engine;
 mod input;
 mod pretty;
 
@@ -20,14 +22,15 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use amends::Malformed;
 use amends::output::{ErrorRecord, Record};
-use amends::{AnalyzeOptions, Analyzer, Malformed, Precision};
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use engine::{EngineArgs, is_broken_pipe};
 use input::{Input, Item};
 
 /// Finds sentences, service events, interactions and experience scores in customers' stories.
@@ -45,27 +48,14 @@ struct Args {
     /// Field of a JSONL input to carry over into the output, under "carried". May be repeated.
     #[arg(long, value_name = "FIELD")]
     carry: Vec<String>,
-    /// Folder of a model to use instead of the embedded one.
-    #[arg(long, value_name = "DIR")]
-    model_dir: Option<PathBuf>,
-    /// Precision to compute at, for --model-dir.
-    #[arg(long, value_enum, default_value = "int8")]
-    precision: PrecisionArg,
-    /// Folder of further rules (TOML).
-    #[arg(long, value_name = "DIR")]
-    rules_dir: Option<PathBuf>,
-    /// Take the whole text for the story: do not look for site furniture and repeats.
-    #[arg(long)]
-    no_boilerplate: bool,
     /// Replace bytes that are not UTF-8 instead of reporting the story as unreadable.
     #[arg(long)]
     lossy: bool,
     /// Read what is not UTF-8 as Windows-1252.
     #[arg(long, conflicts_with = "lossy")]
     windows_1252: bool,
-    /// Threads to work on. Default: one a core.
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -74,12 +64,6 @@ enum Format {
     Pretty,
     /// For programs: one JSON object a line.
     Jsonl,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PrecisionArg {
-    F32,
-    Int8,
 }
 
 fn main() -> ExitCode {
@@ -98,13 +82,6 @@ fn main() -> ExitCode {
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
-}
-
 /// One line of output.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -116,21 +93,8 @@ struct Line<'a> {
 
 /// Analyses everything and returns how many inputs failed.
 fn run(args: &Args) -> Result<usize> {
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
-    let mut builder = Analyzer::builder();
-    if let Some(dir) = &args.model_dir {
-        builder = builder.model_dir(dir).precision(match args.precision {
-            PrecisionArg::F32 => Precision::F32,
-            PrecisionArg::Int8 => Precision::Int8,
-        });
-    }
-    if let Some(dir) = &args.rules_dir {
-        builder = builder.rules_dir(dir);
-    }
-    let analyzer = builder.build().context("cannot load the analyzer")?;
-    let options = AnalyzeOptions::default().with_boilerplate(!args.no_boilerplate);
+    let analyzer = args.engine.analyzer()?;
+    let options = args.engine.options();
 
     let terminal = io::stdout().is_terminal();
     let format = args.format.unwrap_or(if terminal { Format::Pretty } else { Format::Jsonl });

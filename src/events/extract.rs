@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use crate::error::LoadError;
 use crate::events::merge::{MergeConfig, Vote};
 use crate::events::program::Scratch;
-use crate::events::rules::{Hit, RuleSet};
+use crate::events::rules::{Findings, Hit, RuleSet};
 use crate::events::words::Words;
-use crate::events::{Actor, Event, EventGroup, EventType, Evidence, Status};
+use crate::events::{Actor, Event, EventGroup, EventType, Evidence, Severity, Status};
 use crate::heads::EventProbs;
 use crate::segment::Segment;
 use crate::span::{SentenceId, Span};
@@ -66,7 +66,7 @@ impl Extractor {
         content: &[bool],
         probs: impl Fn(SentenceId) -> Option<&'p EventProbs>,
     ) -> Vec<Event> {
-        let (hits, cues) = self.read(text, segments, content);
+        let Findings { hits, cues, severities } = self.read(text, segments, content);
         let mut events = Vec::new();
         let mut hits = hits.as_slice();
         for (at, segment) in segments.iter().enumerate() {
@@ -78,6 +78,7 @@ impl Extractor {
             hits = rest;
             let sentence = SentenceId::new(at as u32);
             let model = probs(sentence);
+            let level = self.rules.level(&severities, at);
             let first = events.len();
             for (number, event_type) in EventType::ALL.iter().enumerate() {
                 let vote = self.merge.decide(
@@ -108,6 +109,7 @@ impl Extractor {
                         interaction: None,
                         confidence: decision.confidence,
                         evidence,
+                        level,
                     });
                 }
             }
@@ -126,6 +128,7 @@ impl Extractor {
                         interaction: None,
                         confidence: rule.confidence,
                         evidence: Evidence::Rule(rule.code.clone()),
+                        level,
                     });
                 }
             }
@@ -134,10 +137,26 @@ impl Extractor {
         events
     }
 
+    /// How bad a failure would be that is told of in each sentence: the highest level that the words show, the
+    /// first where they show none. For stories whose events come from elsewhere, see [`Event::with_severity`].
+    ///
+    /// ```
+    /// use amends::{Extractor, Severity, segment};
+    ///
+    /// let text = "They were late. My daughter ended up in the hospital.";
+    /// let levels = Extractor::built_in()?.severities(text, &segment(text), &[true, true]);
+    /// assert_eq!(levels, [Severity::Inconvenience, Severity::Harm]);
+    /// # Ok::<(), amends::LoadError>(())
+    /// ```
+    pub fn severities(&self, text: &str, segments: &[Segment], content: &[bool]) -> Vec<Severity> {
+        let found = self.read(text, segments, content).severities;
+        (0..segments.len()).map(|at| self.rules.level(&found, at)).collect()
+    }
+
     /// Every rule of a built-in type that fires: what the decision rule is fitted on.
     #[doc(hidden)]
     pub fn rule_hits(&self, text: &str, segments: &[Segment], content: &[bool]) -> Vec<RuleHit> {
-        let (hits, _) = self.read(text, segments, content);
+        let hits = self.read(text, segments, content).hits;
         let hit = |hit: &Hit| {
             let event_type = self.rules.rules[hit.rule].event_type.index()?;
             Some(RuleHit {
@@ -151,15 +170,10 @@ impl Extractor {
         hits.iter().filter_map(hit).collect()
     }
 
-    fn read(
-        &self,
-        text: &str,
-        segments: &[Segment],
-        content: &[bool],
-    ) -> (Vec<Hit>, Vec<(usize, u32, Span)>) {
+    fn read(&self, text: &str, segments: &[Segment], content: &[bool]) -> Findings {
         SCRATCH.with_borrow_mut(|(words, scratch)| {
             words.read(text, segments, content);
-            self.rules.hits_and_cues(words, scratch)
+            self.rules.find(words, scratch)
         })
     }
 

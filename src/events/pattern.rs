@@ -64,14 +64,34 @@ pub(crate) type Lists = HashMap<String, Node>;
 /// The widest gap that a pattern may have.
 const MAX_GAP: u8 = 15;
 
+/// How deep brackets and lists of lists may stand in one another, so that no walk over a pattern ends the stack.
+const MAX_DEPTH: usize = 64;
+
+/// Words and alternatives that a pattern may have with its lists written out: lists of lists grow exponentially.
+const MAX_SIZE: usize = 20_000;
+
 /// Parses `pattern`; the error says what is wrong.
 pub(crate) fn parse(pattern: &str, lists: &Lists) -> Result<Node, String> {
-    let mut parser = Parser { rest: pattern, lists };
+    let mut parser = Parser { rest: pattern, lists, depth: 0, size: 0 };
     let node = parser.alternatives()?;
     match parser.rest.chars().next() {
-        None => Ok(trim(node)),
+        None => check_extent(trim(node)),
         Some(c) => Err(format!("unexpected {c:?} in pattern {pattern:?}")),
     }
+}
+
+/// Refuses a pattern that is too deep or too large.
+pub(crate) fn check_extent(node: Node) -> Result<Node, String> {
+    let (size, depth) = node.extent();
+    too_large(size, depth).map_or(Ok(node), Err)
+}
+
+fn too_large(size: usize, depth: usize) -> Option<String> {
+    if depth > MAX_DEPTH {
+        return Some(format!("brackets and lists {depth} deep, the limit is {MAX_DEPTH}"));
+    }
+    (size > MAX_SIZE)
+        .then(|| format!("{size} words and alternatives with its lists written out, the limit is {MAX_SIZE}"))
 }
 
 /// Takes gaps off the end of a pattern, where they would only widen the match.
@@ -98,6 +118,10 @@ fn trim(node: Node) -> Node {
 struct Parser<'a> {
     rest: &'a str,
     lists: &'a Lists,
+    /// Open brackets and `!`.
+    depth: usize,
+    /// What the lists that were written out so far hold together.
+    size: usize,
 }
 
 impl Parser<'_> {
@@ -136,7 +160,9 @@ impl Parser<'_> {
 
     fn atom(&mut self) -> Result<Node, String> {
         if self.eat('(') {
+            self.enter()?;
             let node = self.alternatives()?;
+            self.depth -= 1;
             return if self.eat(')') { Ok(node) } else { Err("a bracket is not closed".into()) };
         }
         if self.eat('<') {
@@ -146,11 +172,14 @@ impl Parser<'_> {
                 "num" => Ok(Node::Kind(Kind::Number)),
                 "money" => Ok(Node::Kind(Kind::Money)),
                 "name" => Ok(Node::Kind(Kind::Name)),
-                _ => self.lists.get(name).cloned().ok_or_else(|| format!("there is no list <{name}>")),
+                _ => self.list(name),
             };
         }
         if self.eat('!') {
-            return match self.atom()? {
+            self.enter()?;
+            let inner = self.atom()?;
+            self.depth -= 1;
+            return match inner {
                 Node::Word(stems) => Ok(Node::NotWord(stems)),
                 _ => Err("after `!` only single words can stand".into()),
             };
@@ -212,6 +241,18 @@ impl Parser<'_> {
         Ok(if words.len() == 1 { words.remove(0) } else { Node::Seq(words) })
     }
 
+    fn enter(&mut self) -> Result<(), String> {
+        self.depth += 1;
+        too_large(0, self.depth).map_or(Ok(()), Err)
+    }
+
+    /// A copy of a list. What a pattern may hold is counted before it is copied.
+    fn list(&mut self, name: &str) -> Result<Node, String> {
+        let list = self.lists.get(name).ok_or_else(|| format!("there is no list <{name}>"))?;
+        self.size += list.extent().0;
+        too_large(self.size, 0).map_or_else(|| Ok(list.clone()), Err)
+    }
+
     fn eat(&mut self, c: char) -> bool {
         self.rest = self.rest.trim_start();
         match self.rest.strip_prefix(c) {
@@ -251,6 +292,25 @@ pub(crate) fn alt(branches: Vec<Node>) -> Node {
 }
 
 impl Node {
+    /// How many words, alternatives and other parts it has in all, and how deep they stand in one another.
+    pub(crate) fn extent(&self) -> (usize, usize) {
+        match self {
+            Node::Word(stems) | Node::NotWord(stems) => (1 + stems.len(), 1),
+            Node::Seq(nodes) | Node::Alt(nodes) => {
+                let (size, depth) = nodes
+                    .iter()
+                    .map(Node::extent)
+                    .fold((1, 0), |(size, depth), node| (size + node.0, depth.max(node.1)));
+                (size, depth + 1)
+            }
+            Node::Opt(inner) => {
+                let (size, depth) = inner.extent();
+                (size + 1, depth + 1)
+            }
+            _ => (1, 1),
+        }
+    }
+
     /// Words of which at least one is in every match; the rarest such set. `None` if there is none.
     pub(crate) fn required(&self) -> Option<Vec<Stem>> {
         match self {
@@ -351,6 +411,25 @@ mod tests {
         for bad in ["", "(a", "a)", "<clerk>", "!(a b)", "a ..99 b", "a**", "a | ", "<staff", "a + b"] {
             assert!(parse(bad, &lists).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn depth_and_size_have_limits() {
+        let nested = |depth: usize| format!("a {}b c{}", "(".repeat(depth), ")".repeat(depth));
+        assert!(parse(&nested(40), &Lists::new()).is_ok());
+        for deep in [nested(100_000), "(".repeat(1_000_000), "!".repeat(1_000_000), "a?".repeat(1_000_000)] {
+            assert!(parse(&deep, &Lists::new()).is_err());
+        }
+        // Each list has the one before it ten times: the last would have 10^20 words.
+        let mut lists = Lists::from([("l0".to_owned(), parse("a b", &Lists::new()).unwrap())]);
+        let error = (1..20).find_map(|at| {
+            let ten = format!("<l{}> ", at - 1).repeat(10);
+            match parse(&ten, &lists) {
+                Ok(node) => lists.insert(format!("l{at}"), node).map(|_| String::new()),
+                Err(error) => Some(error),
+            }
+        });
+        assert!(error.unwrap().ends_with("the limit is 20000"));
     }
 
     #[test]

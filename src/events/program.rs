@@ -62,10 +62,18 @@ pub(crate) struct ScannerBuilder {
     classes: HashMap<Vec<u32>, u16>,
     wakes: Vec<Vec<PatternId>>,
     programs: Vec<Program>,
+    /// Words and alternatives of all patterns so far.
+    size: usize,
 }
 
 /// More steps than this in one pattern are refused: no readable pattern comes near.
 const MAX_STEPS: usize = 4000;
+
+/// More patterns than this are refused: each sentence that wakes all of them runs all of them.
+const MAX_PATTERNS: usize = 20_000;
+
+/// Words and alternatives of all patterns together, with their lists written out.
+pub(crate) const MAX_WORDS: usize = 4_000_000;
 
 impl ScannerBuilder {
     /// Adds a pattern; the error says why it cannot be used.
@@ -73,6 +81,15 @@ impl ScannerBuilder {
         let required = node.required().ok_or("no word must be present in every match; name at least one")?;
         if node.can_be_empty() {
             return Err("the pattern can match no words at all".into());
+        }
+        self.size += node.extent().0;
+        for (what, found, limit) in [
+            ("patterns", self.programs.len() + 1, MAX_PATTERNS),
+            ("words and alternatives in all patterns", self.size, MAX_WORDS),
+        ] {
+            if found > limit {
+                return Err(format!("{found} {what}, the limit is {limit}"));
+            }
         }
         let mut steps = Vec::new();
         self.compile(node, &mut steps)?;

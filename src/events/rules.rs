@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,9 +10,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::{LoadError, LoadErrorKind};
-use crate::events::pattern::{Lists, Node, alt, parse};
-use crate::events::program::{PatternId, Scanner, ScannerBuilder, Scratch};
+use crate::events::pattern::{Lists, Node, alt, check_extent, parse};
+use crate::events::program::{MAX_WORDS, PatternId, Scanner, ScannerBuilder, Scratch};
 use crate::events::scope::{Mark, MarkKind, Sentence};
+use crate::events::severity::{SeverityFile, SeverityRule};
 use crate::events::words::Words;
 use crate::events::{Actor, EventType, RuleCode, Status};
 use crate::segment::{BlockKind, Segment};
@@ -25,7 +27,7 @@ macro_rules! built_in {
 
 /// The files that are compiled in.
 const BUILT_IN: &[(&str, &str)] = built_in!(
-    "lists.toml" "scope.toml" "service_failure.toml" "delay.toml" "broken_promise.toml" "silence.toml"
+    "lists.toml" "scope.toml" "severity.toml" "service_failure.toml" "delay.toml" "broken_promise.toml" "silence.toml"
     "runaround.toml" "rudeness.toml" "dishonesty.toml" "refusal.toml" "mistake_admitted.toml" "apology.toml"
     "explanation.toml" "proactive_contact.toml" "fix.toml" "compensation.toml" "prompt_service.toml"
     "courtesy.toml" "competence.toml" "extra_effort.toml" "kept_promise.toml" "customer_effort.toml"
@@ -56,8 +58,12 @@ const NEGATIONS: &[&str] = &[
     "neglected",
 ];
 
+/// Bytes that the rule files of one folder may have together.
+const MAX_BYTES: u64 = 4 << 20;
+
 const LISTS: &str = "lists.toml";
 const SCOPE: &str = "scope.toml";
+const SEVERITY: &str = "severity.toml";
 
 /// What a rule makes of a negation or a wish in its scope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -178,6 +184,8 @@ pub(crate) enum Role {
     /// A word that shows an event of the type with this number, too weak to be a rule.
     Cue(u32),
     Mark(MarkKind),
+    /// Shows how bad the failure of its sentence was: a number in [`RuleSet::severities`].
+    Severity(u32),
 }
 
 /// A set of rules, ready to run.
@@ -187,6 +195,7 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
+    pub(crate) severities: Vec<SeverityRule>,
     pub(crate) roles: Vec<Role>,
     pub(crate) scanner: Scanner,
     /// The types that rules or cues speak of; [`Role::Cue`] counts in it.
@@ -203,6 +212,10 @@ pub struct RuleFailure {
 }
 
 impl RuleFailure {
+    pub(super) fn new(code: RuleCode, file: &Path, line: usize, message: String) -> Self {
+        RuleFailure { code, file: file.to_path_buf(), line, message }
+    }
+
     /// The rule.
     pub fn code(&self) -> &RuleCode {
         &self.code
@@ -233,11 +246,18 @@ impl std::fmt::Display for RuleFailure {
 struct SourceFile {
     path: Arc<Path>,
     text: String,
+    /// Where each line but the last ends.
+    ends: Vec<usize>,
 }
 
 impl SourceFile {
+    fn new(path: impl Into<Arc<Path>>, text: String) -> Self {
+        let ends = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at).collect();
+        SourceFile { path: path.into(), text, ends }
+    }
+
     fn line(&self, at: usize) -> usize {
-        self.text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count() + 1
+        self.ends.partition_point(|&end| end < at) + 1
     }
 
     fn error(&self, at: usize, message: impl Into<String>) -> LoadError {
@@ -266,7 +286,8 @@ impl RuleSet {
         build(&built_in_files())
     }
 
-    /// The built-in rules and those of every `.toml` file in the folder `dir`; `lists.toml` in it adds word lists.
+    /// The built-in rules and those of every `.toml` file in the folder `dir`; `lists.toml` in it adds word lists,
+    /// `severity.toml` signs of how bad a failure was.
     ///
     /// The test lines of the user's rules are run at once.
     ///
@@ -279,7 +300,7 @@ impl RuleSet {
         let mut files = built_in_files();
         files.extend(files_in(dir)?);
         let set = build(&files)?;
-        match set.failures_where(|rule| rule.file.starts_with(dir)).first() {
+        match set.failures_where(|file| file.starts_with(dir)).first() {
             None => Ok(set),
             Some(failure) => Err(LoadError::new(LoadErrorKind::Rule, failure.message.clone())
                 .with_path(&failure.file)
@@ -320,30 +341,33 @@ impl RuleSet {
             .fold((0, 0), |(yes, no), rule| (yes + rule.matches.len(), no + rule.no_match.len()))
     }
 
+    /// How many lines the rules of severity must match and must not match.
+    pub fn severity_lines(&self) -> (usize, usize) {
+        self.severities
+            .iter()
+            .fold((0, 0), |(yes, no), rule| (yes + rule.matches.len(), no + rule.no_match.len()))
+    }
+
     /// Runs the test lines of every rule and returns those that come out otherwise than they say.
     pub fn failures(&self) -> Vec<RuleFailure> {
         self.failures_where(|_| true)
     }
 
-    fn failures_where(&self, which: impl Fn(&Rule) -> bool) -> Vec<RuleFailure> {
-        let mut failures = Vec::new();
+    fn failures_where(&self, which: impl Fn(&Path) -> bool) -> Vec<RuleFailure> {
+        let mut failures = self.severity_failures(&which);
         let (mut words, mut scratch) = (Words::default(), Scratch::default());
-        for (at, rule) in self.rules.iter().enumerate().filter(|(_, rule)| which(rule)) {
+        for (at, rule) in self.rules.iter().enumerate().filter(|(_, rule)| which(&rule.file)) {
             let mut hits = |text: &str| -> Vec<(Status, Actor, Span)> {
                 words.read(text, &one_sentence(text), &[true]);
-                self.hits(&words, &mut scratch)
+                self.find(&words, &mut scratch)
+                    .hits
                     .into_iter()
                     .filter(|hit| hit.rule == at)
                     .map(|hit| (hit.status, hit.actor, hit.span))
                     .collect()
             };
             let mut fail = |line: usize, message: String| {
-                failures.push(RuleFailure {
-                    code: rule.code.clone(),
-                    file: rule.file.to_path_buf(),
-                    line,
-                    message,
-                });
+                failures.push(RuleFailure::new(rule.code.clone(), &rule.file, line, message));
             };
             if rule.matches.len() < 2 || rule.no_match.is_empty() {
                 fail(rule.line, "a rule needs two lines that it must match and one that it must not".into());
@@ -379,8 +403,8 @@ pub(crate) fn one_sentence(text: &str) -> [Segment; 1] {
 }
 
 fn built_in_files() -> Vec<SourceFile> {
-    let path = |name: &str| Path::new("data/rules").join(name).into();
-    BUILT_IN.iter().map(|&(name, text)| SourceFile { path: path(name), text: text.to_owned() }).collect()
+    let path = |name: &str| Path::new("data/rules").join(name);
+    BUILT_IN.iter().map(|&(name, text)| SourceFile::new(path(name), text.to_owned())).collect()
 }
 
 /// Every `.toml` file of a folder, sorted by name.
@@ -396,32 +420,55 @@ fn files_in(dir: &Path) -> Result<Vec<SourceFile>, LoadError> {
     if paths.is_empty() {
         return Err(LoadError::new(LoadErrorKind::Rule, "the folder holds no .toml file").with_path(dir));
     }
-    let read = |path: PathBuf| match fs::read_to_string(&path) {
-        Ok(text) => Ok(SourceFile { path: path.into(), text }),
-        Err(error) => Err(LoadError::io(path, error)),
-    };
-    paths.into_iter().map(read).collect()
+    let mut left = MAX_BYTES;
+    paths.into_iter().map(|path| read(path, &mut left)).collect()
+}
+
+/// Reads a file of rules, of which `left` bytes may still be read.
+fn read(path: PathBuf, left: &mut u64) -> Result<SourceFile, LoadError> {
+    let wrong = |message: String| LoadError::new(LoadErrorKind::Rule, message).with_path(&path);
+    let mut bytes = Vec::new();
+    let file = fs::File::open(&path).map_err(|error| LoadError::io(&path, error))?;
+    file.take(*left + 1).read_to_end(&mut bytes).map_err(|error| LoadError::io(&path, error))?;
+    let found = bytes.len() as u64;
+    if found > *left {
+        let all = MAX_BYTES - *left + found;
+        return Err(wrong(format!("{all} bytes or more of rules with this file, the limit is {MAX_BYTES}")));
+    }
+    *left -= found;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        wrong(format!("not UTF-8 from byte {at} on")).with_source(error)
+    })?;
+    Ok(SourceFile::new(path, text))
 }
 
 fn build(files: &[SourceFile]) -> Result<RuleSet, LoadError> {
-    let mut lists = Lists::new();
+    let (mut lists, mut size) = (Lists::new(), 0);
     for file in files.iter().filter(|file| file.named(LISTS)) {
-        read_lists(file, &mut lists)?;
+        read_lists(file, &mut lists, &mut size)?;
     }
     let mut set = Collector { lists, ..Collector::default() };
     for file in files.iter().filter(|file| !file.named(LISTS)) {
         if file.named(SCOPE) {
             set.scope(file)?;
+        } else if file.named(SEVERITY) {
+            set.severities(file)?;
         } else {
             set.rules(file)?;
         }
     }
-    let scanner = set.scanner.build().map_err(|error| LoadError::new(LoadErrorKind::Rule, error))?;
-    Ok(RuleSet { rules: set.rules, roles: set.roles, scanner, cue_types: set.cue_types })
+    let scanner = std::mem::take(&mut set.scanner)
+        .build()
+        .map_err(|error| LoadError::new(LoadErrorKind::Rule, error))?;
+    let Collector { rules, severities, roles, cue_types, .. } = set;
+    Ok(RuleSet { rules, severities, roles, scanner, cue_types })
 }
 
 /// Reads word lists; a list may use lists that stand before it in the file, and adds to one of the same name.
-fn read_lists(file: &SourceFile, lists: &mut Lists) -> Result<(), LoadError> {
+///
+/// `size` counts the words of all lists, written out.
+fn read_lists(file: &SourceFile, lists: &mut Lists, size: &mut usize) -> Result<(), LoadError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Entry {
@@ -436,13 +483,20 @@ fn read_lists(file: &SourceFile, lists: &mut Lists) -> Result<(), LoadError> {
     for entry in file.parse::<File>()?.list {
         let mut branches: Vec<Node> = lists.remove(entry.name.get_ref()).into_iter().collect();
         for words in &entry.words {
-            branches
-                .push(parse(words.get_ref(), lists).map_err(|error| file.error(words.span().start, error))?);
+            let fail = |error: String| file.error(words.span().start, error);
+            let node = parse(words.get_ref(), lists).map_err(fail)?;
+            *size += node.extent().0;
+            if *size > MAX_WORDS {
+                return Err(fail(format!("{size} words in all lists, the limit is {MAX_WORDS}")));
+            }
+            branches.push(node);
         }
+        let at = entry.name.span().start;
         if branches.is_empty() {
-            return Err(file.error(entry.name.span().start, "the list is empty"));
+            return Err(file.error(at, "the list is empty"));
         }
-        lists.insert(entry.name.into_inner(), alt(branches));
+        let list = check_extent(alt(branches)).map_err(|error| file.error(at, error))?;
+        lists.insert(entry.name.into_inner(), list);
     }
     Ok(())
 }
@@ -451,6 +505,7 @@ fn read_lists(file: &SourceFile, lists: &mut Lists) -> Result<(), LoadError> {
 struct Collector {
     lists: Lists,
     rules: Vec<Rule>,
+    severities: Vec<SeverityRule>,
     roles: Vec<Role>,
     cue_types: Vec<EventType>,
     scanner: ScannerBuilder,
@@ -472,6 +527,31 @@ impl Collector {
                 self.add(pattern, Role::Mark(entry.kind))
                     .map_err(|error| file.error(at, format!("{pattern:?}: {error}")))?;
             }
+        }
+        Ok(())
+    }
+
+    fn severities(&mut self, file: &SourceFile) -> Result<(), LoadError> {
+        for entry in file.parse::<SeverityFile>()?.severity {
+            let at = entry.span().start;
+            let entry = entry.into_inner();
+            let fail = |message: String| file.error(at, message).with_rule(&entry.code);
+            if self.codes.insert(entry.code.clone(), ()).is_some() {
+                return Err(fail("there is another rule with this code".into()));
+            }
+            if entry.message.trim().is_empty() {
+                return Err(fail("the message is empty".into()));
+            }
+            let number = self.severities.len() as u32;
+            let mut own_negation = false;
+            for pattern in &entry.patterns {
+                own_negation |= parse(pattern, &self.lists).map_err(fail)?.names(NEGATIONS);
+                self.add(pattern, Role::Severity(number))
+                    .map_err(|error| fail(format!("{pattern:?}: {error}")))?;
+            }
+            let (file_path, line) = (file.path.clone(), file.line(at));
+            let rule = SeverityRule::new(entry, own_negation, file_path, line, |at| file.line(at));
+            self.severities.push(rule);
         }
         Ok(())
     }
@@ -562,20 +642,20 @@ pub(crate) struct Hit {
     pub(crate) span: Span,
 }
 
+/// What a scan of a story finds; each list is sorted by sentence.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) hits: Vec<Hit>,
+    /// Sentence, number in [`RuleSet::cue_types`], span.
+    pub(crate) cues: Vec<(usize, u32, Span)>,
+    /// Sentence, number in [`RuleSet::severities`].
+    pub(crate) severities: Vec<(usize, u32)>,
+}
+
 impl RuleSet {
     /// What the rules find in `words`, sentence by sentence.
-    pub(crate) fn hits(&self, words: &Words, scratch: &mut Scratch) -> Vec<Hit> {
-        self.hits_and_cues(words, scratch).0
-    }
-
-    /// Also the cues: sentence, number in `cue_types`, span.
-    pub(crate) fn hits_and_cues(
-        &self,
-        words: &Words,
-        scratch: &mut Scratch,
-    ) -> (Vec<Hit>, Vec<(usize, u32, Span)>) {
-        let mut hits = Vec::new();
-        let mut cues = Vec::new();
+    pub(crate) fn find(&self, words: &Words, scratch: &mut Scratch) -> Findings {
+        let mut findings = Findings::default();
         let mut sentence = Sentence::default();
         self.scanner.read(words, scratch);
         for (number, bounds) in words.bounds.windows(2).enumerate() {
@@ -592,13 +672,16 @@ impl RuleSet {
                         sentence.found.push((rule, found.from as u32, found.to as u32));
                     }),
                     Role::Cue(cue_type) => self.scanner.each(pattern, words, scratch, from, to, |found| {
-                        cues.push((number, cue_type, words.span(found.from, found.to)));
+                        findings.cues.push((number, cue_type, words.span(found.from, found.to)));
+                    }),
+                    Role::Severity(rule) => self.scanner.each(pattern, words, scratch, from, to, |found| {
+                        sentence.graded.push((rule, found.from as u32, found.to as u32));
                     }),
                     Role::Unless | Role::Mark(_) => {}
                 }
             }
             // Scope is looked at only where a rule matched.
-            if !sentence.found.is_empty() {
+            if !(sentence.found.is_empty() && sentence.graded.is_empty()) {
                 for &pattern in &woken {
                     if let Role::Mark(kind) = self.roles[pattern as usize] {
                         self.scanner.each(pattern, words, scratch, from, to, |found| {
@@ -619,10 +702,10 @@ impl RuleSet {
                     }
                     verdict.1
                 });
-                sentence.finish(self, words, &mut hits);
+                sentence.finish(self, words, &mut findings);
             }
             scratch.woken = woken;
         }
-        (hits, cues)
+        findings
     }
 }

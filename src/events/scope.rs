@@ -4,10 +4,12 @@
 //! in the same clause and before the end of the match (or, for a rule with `reach = "clause"`, anywhere in the
 //! clause). A shield ("no problem", "couldn't have been nicer") cancels what lies inside it.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
 use crate::events::Status;
-use crate::events::rules::{Hit, Reach, RuleSet, Under};
+use crate::events::rules::{Findings, Hit, Reach, RuleSet, Under};
 use crate::events::words::{BREAK, COMMA, QUOTED, Words};
 
 /// What a pattern of `scope.toml` says about the words around it.
@@ -34,6 +36,8 @@ pub(crate) struct Sentence {
     number: usize,
     /// Rule, first word, one past the last.
     pub(crate) found: Vec<(u32, u32, u32)>,
+    /// Rule of severity, first word, one past the last.
+    pub(crate) graded: Vec<(u32, u32, u32)>,
     pub(crate) marks: Vec<Mark>,
 }
 
@@ -48,18 +52,36 @@ pub(crate) struct Mark {
 /// No scope reaches further than this many words: people do not read so far back, and it keeps time linear.
 const REACH: usize = 40;
 
+/// A negation cancels a sign of severity from this many words before it: "they would not refund what they had
+/// charged twice" negates the refund only.
+const NEAR: usize = 3;
+
 impl Sentence {
     pub(crate) fn begin(&mut self, number: usize) {
         self.number = number;
         self.found.clear();
+        self.graded.clear();
         self.marks.clear();
     }
 
-    /// Turns the matches of the sentence into hits.
-    pub(crate) fn finish(&mut self, set: &RuleSet, words: &Words, hits: &mut Vec<Hit>) {
+    /// Turns the matches of the sentence into hits and levels of severity.
+    pub(crate) fn finish(&mut self, set: &RuleSet, words: &Words, findings: &mut Findings) {
         let bounds = (words.bounds[self.number] as usize, words.bounds[self.number + 1] as usize);
         let advice = self.marks.iter().any(|mark| mark.kind == MarkKind::Advice);
         self.apply_shields();
+        for &(number, from, to) in &self.graded {
+            let rule = &set.severities[number as usize];
+            let (from, to) = (from as usize, to as usize);
+            let start = scope_start(words, from, bounds.0);
+            let near = start.max(from.saturating_sub(NEAR));
+            let own = rule.own_negation.then_some(from..to);
+            // What was feared or came close counts in full: it is the failure that must have happened.
+            if !self.reached(MarkKind::Negation, near, to, own)
+                && !self.reached(MarkKind::ThirdParty, start, to, None)
+            {
+                findings.severities.push((self.number, number));
+            }
+        }
         for &(number, from, to) in &self.found {
             let rule = &set.rules[number as usize];
             let (from, to) = (from as usize, to as usize);
@@ -74,13 +96,8 @@ impl Sentence {
                 Reach::Before => to,
                 Reach::Clause => clause_end(words, to, bounds.1),
             };
-            let first = self.marks.partition_point(|mark| (mark.from as usize) < start);
-            let reached = |kind: MarkKind, end: usize| {
-                self.marks[first..].iter().take_while(|mark| (mark.from as usize) < end).any(|mark| {
-                    let inside = rule.own_negation && (from..to).contains(&(mark.from as usize));
-                    mark.kind == kind && !inside
-                })
-            };
+            let own = rule.own_negation.then_some(from..to);
+            let reached = |kind: MarkKind, end: usize| self.reached(kind, start, end, own.clone());
             if reached(MarkKind::ThirdParty, to) {
                 continue;
             }
@@ -94,7 +111,7 @@ impl Sentence {
                 (false, false) if rule.plain == Under::Drop => continue,
                 _ => rule.status.unwrap_or(Status::Occurred),
             };
-            hits.push(Hit {
+            findings.hits.push(Hit {
                 sentence: self.number,
                 rule: number as usize,
                 status,
@@ -102,6 +119,15 @@ impl Sentence {
                 span: words.span(from, to),
             });
         }
+    }
+
+    /// Whether a mark of this kind stands between the words `start` and `end`, and not in `own`.
+    fn reached(&self, kind: MarkKind, start: usize, end: usize, own: Option<Range<usize>>) -> bool {
+        let first = self.marks.partition_point(|mark| (mark.from as usize) < start);
+        self.marks[first..].iter().take_while(|mark| (mark.from as usize) < end).any(|mark| {
+            let inside = own.as_ref().is_some_and(|own| own.contains(&(mark.from as usize)));
+            mark.kind == kind && !inside
+        })
     }
 
     /// Sorts the marks by place and takes out those that lie in a shield.

@@ -208,7 +208,7 @@ impl Config {
         if !(encoder.norm_epsilon >= 0.0 && encoder.norm_epsilon < 1.0) {
             return format(format!("norm_epsilon is {}, expected 0 to 1", encoder.norm_epsilon));
         }
-        for head in [Some(&self.sentiment), self.events.as_ref()].into_iter().flatten() {
+        for head in [Some(&self.sentiment), self.events.as_ref(), self.told.as_ref()].into_iter().flatten() {
             if !(head.temperature.is_finite() && head.temperature > 0.0) {
                 return format(format!("temperature is {}, expected a number above 0", head.temperature));
             }

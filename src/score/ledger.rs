@@ -45,7 +45,7 @@ pub(super) fn confidence(event: &Event) -> f64 {
     if confidence.is_nan() { 0.0 } else { confidence.clamp(0.0, 1.0) }
 }
 
-/// The weight of one kind of event told several times: the surest telling counts full, the next `repeat` as
+/// The weight of one kind of event told several times: the strongest telling counts full, the next `repeat` as
 /// much, and so on. Adding one never lowers it, in whatever order they come.
 #[derive(Default)]
 struct Told {
@@ -81,7 +81,7 @@ impl<'e> Book<'e> {
 /// An event with what the passes over the interaction find out about it.
 struct Entry<'e> {
     event: &'e Event,
-    /// Confidence, less what somebody else's part in it takes away.
+    /// Confidence times the factor of its severity, less what somebody else's part in it takes away.
     telling: f64,
     /// Weight of type and status.
     weight: f64,
@@ -118,7 +118,8 @@ pub(super) fn book(weights: &Weights, events: &[Event], members: &[usize]) -> Le
             let event = &events[at];
             let weight = weights.event(event.event_type()).of(event.status());
             let (nominal, harm_before, harm_after, answerable, taken) = (0.0, 0.0, 0.0, 0.0, 0.0);
-            let telling = confidence(event);
+            let telling =
+                confidence(event) * event.severity().map_or(1.0, |level| weights.severity.of(level));
             Entry { event, telling, weight, nominal, harm_before, harm_after, answerable, taken }
         })
         .collect();

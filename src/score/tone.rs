@@ -10,20 +10,21 @@ use crate::span::{SentenceId, Span};
 /// The tone of an interaction.
 pub(super) struct Reading {
     pub(super) terms: Vec<Term>,
-    /// Tone of the first and last polar sentences, −1..=1.
-    pub(super) start: f64,
+    /// The polar sentences, in the order of the text.
+    pub(super) polar: Vec<Polar>,
+    /// Tone of the last polar sentences, −1..=1.
     pub(super) end: f64,
     /// How many polar sentences there are, each by its weight.
     pub(super) evidence: f64,
 }
 
 /// A sentence that is not neutral.
-struct Polar {
-    sentence: SentenceId,
+pub(super) struct Polar {
+    pub(super) sentence: SentenceId,
     /// 0..=1, 0 for a neutral sentence.
-    weight: f64,
+    pub(super) weight: f64,
     /// −1..=1.
-    score: f64,
+    pub(super) score: f64,
 }
 
 pub(super) fn read(weights: &SentimentWeights, input: &ScoreInput<'_>, sentences: &[SentenceId]) -> Reading {
@@ -37,7 +38,6 @@ pub(super) fn read(weights: &SentimentWeights, input: &ScoreInput<'_>, sentences
         .filter(|polar| polar.weight > 0.0)
         .collect();
     let evidence = polar.iter().map(|polar| polar.weight).sum();
-    let start = decayed(weights, polar.iter());
     let end = decayed(weights, polar.iter().rev());
     let mean = average(weights, polar.iter().map(|polar| (polar.weight, polar.score)));
     let mut terms = Vec::new();
@@ -62,7 +62,7 @@ pub(super) fn read(weights: &SentimentWeights, input: &ScoreInput<'_>, sentences
             term(tone, weight * pull, spans[polar.sentence.index()], polar.sentence);
         }
     }
-    Reading { terms, start, end, evidence }
+    Reading { terms, polar, end, evidence }
 }
 
 /// Mean of the scores by weight, pulled towards 0 by the prior.

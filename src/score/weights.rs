@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LoadError, LoadErrorKind};
-use crate::events::{EventGroup, EventType, Status};
+use crate::events::{EventGroup, EventType, Severity, Status};
 
 /// The weights that ship with the library.
 const BUILT_IN: &str = include_str!("../../data/score/weights.toml");
@@ -40,6 +40,8 @@ pub struct Weights {
     pub recovery: RecoveryWeights,
     /// How events change the weight of others.
     pub links: LinkWeights,
+    /// How much more a worse failure weighs.
+    pub severity: SeverityWeights,
     /// How wide the interval is.
     pub interval: IntervalWeights,
     /// By event type: what it is worth, by status.
@@ -95,6 +97,29 @@ pub struct LinkWeights {
     pub customer_error: f64,
     /// Share of a failure that counts nothing because somebody else caused it.
     pub third_party: f64,
+}
+
+/// How much more a worse failure weighs, as factors on the weight of the failure (Soares and Proença 2015: the
+/// severer, the less a recovery wins back). An inconvenience has the factor 1.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SeverityWeights {
+    /// Where it cost money, belongings or much time; at least 1.
+    pub loss: f64,
+    /// Where it touched safety, health, privacy or dignity; at least `loss`.
+    pub harm: f64,
+}
+
+impl SeverityWeights {
+    /// The factor for this level.
+    pub fn of(&self, severity: Severity) -> f64 {
+        match severity {
+            Severity::Inconvenience => 1.0,
+            Severity::Loss => self.loss,
+            Severity::Harm => self.harm,
+        }
+    }
 }
 
 /// How wide the interval is: raw half width is `level` times the root of the sum of the parts squared.
@@ -235,6 +260,7 @@ impl Weights {
         let RecoveryWeights { saturation, cap, allowance } = self.recovery;
         let LinkWeights { repeat, double_deviation, double_deviation_half, customer_error, third_party } =
             self.links;
+        let SeverityWeights { loss, harm } = self.severity;
         let IntervalWeights { level, noise, sparse, events, enough } = self.interval;
         // Name, value, least, most.
         const MOST: f64 = 100.0;
@@ -256,6 +282,8 @@ impl Weights {
             ("links.double_deviation_half", double_deviation_half, LEAST, MOST),
             ("links.customer_error", customer_error, 0.0, 1.0),
             ("links.third_party", third_party, 0.0, 1.0),
+            ("severity.loss", loss, 1.0, MOST),
+            ("severity.harm", harm, loss.clamp(1.0, MOST), MOST),
             ("interval.level", level, 0.0, MOST),
             ("interval.noise", noise, 0.0, MOST),
             ("interval.sparse", sparse, 0.0, MOST),
@@ -300,7 +328,7 @@ impl Weights {
     /// Writes them as TOML, without comments; [`Weights::from_toml`] reads the same numbers back.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
-        let Weights { version, base, sentiment, recovery, links, interval, events } = self;
+        let Weights { version, base, sentiment, recovery, links, severity, interval, events } = self;
         // Writing to a string cannot fail.
         let _ = writeln!(out, "version = {version:?}\nbase = {base:?}");
         let mut table = |name: &str, rows: &[(&str, f64)]| {
@@ -335,6 +363,7 @@ impl Weights {
                 ("third_party", links.third_party),
             ],
         );
+        table("severity", &[("loss", severity.loss), ("harm", severity.harm)]);
         table(
             "interval",
             &[
@@ -398,6 +427,15 @@ mod tests {
         let mut bad = good.clone();
         bad.recovery.cap = 1.5;
         assert!(bad.check().unwrap_err().to_string().contains("recovery.cap is 1.5"));
+        for (loss, harm, words) in [
+            (0.9, 1.4, "severity.loss is 0.9"),
+            (1.2, 1.1, "severity.harm is 1.1, must be in 1.2..=100"),
+            (1.0, f64::NAN, "severity.harm is NaN"),
+        ] {
+            let mut bad = good.clone();
+            bad.severity = SeverityWeights { loss, harm };
+            assert!(bad.check().unwrap_err().to_string().contains(words), "{words}");
+        }
         let mut bad = good.clone();
         bad.events.remove("churn");
         assert!(bad.check().unwrap_err().to_string().contains("events.churn is missing"));

@@ -1,0 +1,66 @@
+//! The options of model, rules and threads that commands have in common, and the analyzer made of them.
+
+use std::io;
+use std::path::PathBuf;
+
+use amends::{AnalyzeOptions, Analyzer, Precision};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+/// How stories are analysed.
+#[derive(clap::Args, Debug)]
+pub(crate) struct EngineArgs {
+    /// Folder of a model to use instead of the embedded one.
+    #[arg(long, value_name = "DIR")]
+    model_dir: Option<PathBuf>,
+    /// Precision to compute at, for --model-dir.
+    #[arg(long, value_enum, default_value = "int8")]
+    precision: PrecisionArg,
+    /// Folder of further rules (TOML).
+    #[arg(long, value_name = "DIR")]
+    rules_dir: Option<PathBuf>,
+    /// Take the whole text for the story: do not look for site furniture and repeats.
+    #[arg(long)]
+    no_boilerplate: bool,
+    /// Threads to work on. Default: one a core.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrecisionArg {
+    F32,
+    Int8,
+}
+
+impl EngineArgs {
+    /// Sets the number of threads and loads model and rules.
+    pub(crate) fn analyzer(&self) -> Result<Analyzer> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+        }
+        let mut builder = Analyzer::builder();
+        if let Some(dir) = &self.model_dir {
+            builder = builder.model_dir(dir).precision(match self.precision {
+                PrecisionArg::F32 => Precision::F32,
+                PrecisionArg::Int8 => Precision::Int8,
+            });
+        }
+        if let Some(dir) = &self.rules_dir {
+            builder = builder.rules_dir(dir);
+        }
+        builder.build().context("cannot load the analyzer")
+    }
+
+    pub(crate) fn options(&self) -> AnalyzeOptions {
+        AnalyzeOptions::default().with_boilerplate(!self.no_boilerplate)
+    }
+}
+
+/// Whether whoever reads our output has seen enough, which is no error of ours.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
