@@ -317,19 +317,15 @@ names! {
     ///
     /// The worse the failure, the less a recovery wins back (Smith, Bolton and Wagner 1999; Soares and Proença
     /// 2015). The level is read off the words of the sentence by the rules of `data/rules/severity.toml`.
+    #[derive(Default)]
     Severity {
         /// Annoying, and no more is said.
+        #[default]
         Inconvenience = "inconvenience",
         /// It cost money, belongings, or much time.
         Loss = "loss",
         /// It touched safety, health, privacy or dignity (discrimination).
         Harm = "harm",
-    }
-}
-
-impl Default for Severity {
-    fn default() -> Self {
-        Severity::Inconvenience
     }
 }
 

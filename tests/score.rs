@@ -373,8 +373,11 @@ fn flags_tell_how_the_story_went() {
     assert_eq!(unsure.score().flags, []);
 }
 
+/// A sentence, its sentiment and its events.
+type Line<'a> = (&'a str, [f32; 3], &'a [(EventType, Status)]);
+
 /// A story told as it is read: what was said, how it sounds, and what happened in it.
-fn told(lines: &[(&str, [f32; 3], &[(EventType, Status)])]) -> Story {
+fn told(lines: &[Line<'_>]) -> Story {
     let mut story = Story::new(&[]);
     for (words, [negative, neutral, positive], _) in lines {
         story.push(words, Sentiment::from_weights(*negative, *neutral, *positive));
@@ -387,7 +390,7 @@ fn told(lines: &[(&str, [f32; 3], &[(EventType, Status)])]) -> Story {
 fn praise_told_again_does_not_hide_a_dropped_ball() {
     use EventType::*;
     use Status::*;
-    let lines: &[(&str, [f32; 3], &[(EventType, Status)])] = &[
+    let lines: &[Line<'_>] = &[
         ("What a bicycle shop taught me about keeping in touch.", [0.4, 0.5, 0.1], &[]),
         ("I had a hymn of praise ready for the people at Spoke and Chain.", [0.1, 0.2, 0.7], &[]),
         ("Then they fumbled it.", [0.8, 0.15, 0.05], &[]),
@@ -425,7 +428,7 @@ fn praise_told_again_does_not_hide_a_dropped_ball() {
     loyal.push(("I will take my next bicycle there as well.", FLAT, &[(Loyalty, Occurred)]));
     assert!(!told(&loyal).score().flags.contains(&Flag::DroppedBall));
     // ... and where a slip is all that was wrong.
-    let slip: &[(&str, [f32; 3], &[(EventType, Status)])] = &[
+    let slip: &[Line<'_>] = &[
         ("The waiter was a gem.", GOOD, &[(Courtesy, Occurred)]),
         ("The soup was cold.", [0.6, 0.3, 0.1], &[(ServiceFailure, Occurred)]),
         ("Everything else came hot, and fast.", GOOD, &[(PromptService, Occurred)]),
