@@ -28,6 +28,7 @@
 //!
 //! # How to
 //!
+//! - read files, pages and mails: [`read_file`], [`read_bytes`];
 //! - analyse many stories: [`Analyzer::analyze_batch`], or [`Analyzer::analyze_iter`] for a stream;
 //! - see what they say together: [`summary::SummaryBuilder`], or the example `corpus` for tables of stories;
 //! - take another model: [`AnalyzerBuilder::model_dir`], [`AnalyzerBuilder::engine`];
@@ -87,6 +88,9 @@
 //! # Features
 //!
 //! - `embedded` (default): the model is compiled in. Without it, name a model.
+//! - `markdown`: reads Markdown files (2 crates more).
+//! - `html`: reads web pages (a browser's parser, main-content extraction).
+//! - `email`: reads mails; includes `html`.
 //! - `rust-bert`: checkpoints of the BERT family on libtorch 2.4, which must be installed.
 
 mod analysis;
@@ -107,6 +111,7 @@ mod links;
 mod math;
 mod model;
 pub mod output;
+mod read;
 mod score;
 mod segment;
 mod sentiment;
@@ -133,6 +138,9 @@ pub use interactions::Provider;
 pub use labels::LabelMap;
 pub use links::{Link, LinkKind};
 pub use model::{Head, Model, Precision, QuantizeReport, QuantizedTensor, Tensor, quantize};
+pub use read::{
+    Format, Malformed, ReadError, ReadErrorKind, ReadOptions, ReadText, Turn, read_bytes, read_file,
+};
 pub use score::{
     Contribution, Dimensions, EventWeights, Flag, IntervalWeights, LinkWeights, Reason, RecoveryWeights,
     Score, ScoreInput, Scored, Scorer, SentimentWeights, SeverityWeights, Tone, Weights,

@@ -69,7 +69,7 @@ fn bad_input_is_reported_in_its_place_and_the_run_goes_on() {
     );
     assert_eq!(found[0]["id"], "a");
     assert_eq!(found[1]["error"]["kind"], "encoding");
-    assert_eq!(found[1]["error"]["message"], "not UTF-8 at byte 3");
+    assert_eq!(found[1]["error"]["message"], "byte 3: not UTF-8");
     assert_eq!(found[2]["id"], "7");
     assert_eq!(found[2]["carried"]["stars"], 5);
     assert_eq!(found[3]["error"]["kind"], "json");
@@ -79,7 +79,7 @@ fn bad_input_is_reported_in_its_place_and_the_run_goes_on() {
         serde_json::from_value::<Record>(line.clone()).unwrap();
     }
     let messages = String::from_utf8(output.stderr).unwrap();
-    assert!(messages.contains("b.txt: not UTF-8 at byte 3"), "{messages}");
+    assert!(messages.contains("b.txt: byte 3: not UTF-8"), "{messages}");
     assert!(messages.contains("c.jsonl:3: "), "{messages}");
 
     let output = analyze().arg("--lossy").arg(folder.0.join("b.txt")).output().unwrap();

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use amends::output::ErrorRecord;
-use amends::{AsStory, Document};
+use amends::{AsStory, Document, Format, Malformed, ReadErrorKind, ReadOptions, read_bytes};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use flate2::read::MultiGzDecoder;
@@ -18,8 +18,25 @@ use serde_json::{Map, Value};
 pub(crate) enum Kind {
     /// One story.
     Txt,
+    /// One story in Markdown (feature markdown).
+    Md,
+    /// One story as a web page (feature html).
+    Html,
+    /// One story as a mail (feature email).
+    Eml,
     /// One JSON object a line, with `text` and `id`.
     Jsonl,
+}
+
+impl Kind {
+    fn format(self) -> Format {
+        match self {
+            Kind::Txt | Kind::Jsonl => Format::Plain,
+            Kind::Md => Format::Markdown,
+            Kind::Html => Format::Html,
+            Kind::Eml => Format::Email,
+        }
+    }
 }
 
 /// A story with what came with it.
@@ -98,7 +115,7 @@ pub(crate) struct Input {
     lines: Option<Lines>,
     stdin: Kind,
     carry: Vec<String>,
-    lossy: bool,
+    malformed: Malformed,
     bytes: Option<u64>,
     buffer: Vec<u8>,
 }
@@ -116,7 +133,10 @@ fn kind_of(path: &Path) -> Option<(Kind, bool)> {
     };
     let kind = match Path::new(&name).extension()?.to_str()? {
         "jsonl" | "ndjson" => Kind::Jsonl,
-        "txt" | "text" | "md" => Kind::Txt,
+        "txt" | "text" => Kind::Txt,
+        "md" | "markdown" => Kind::Md,
+        "html" | "htm" | "xhtml" => Kind::Html,
+        "eml" => Kind::Eml,
         _ => return None,
     };
     Some((kind, compressed))
@@ -124,7 +144,12 @@ fn kind_of(path: &Path) -> Option<(Kind, bool)> {
 
 impl Input {
     /// Lists the inputs. A folder stands for the stories in it and below, sorted by name.
-    pub(crate) fn new(paths: &[PathBuf], stdin: Kind, carry: Vec<String>, lossy: bool) -> Result<Self> {
+    pub(crate) fn new(
+        paths: &[PathBuf],
+        stdin: Kind,
+        carry: Vec<String>,
+        malformed: Malformed,
+    ) -> Result<Self> {
         let mut files = VecDeque::new();
         for path in paths {
             if is_stdin(path) {
@@ -135,7 +160,10 @@ impl Input {
                     let before = files.len();
                     list(path, &mut files).with_context(|| format!("{}", path.display()))?;
                     if files.len() == before {
-                        eprintln!("{}: no .txt, .jsonl or .jsonl.gz in this folder", path.display());
+                        eprintln!(
+                            "{}: no .txt, .md, .html, .eml, .jsonl or .jsonl.gz in this folder",
+                            path.display()
+                        );
                     }
                 } else {
                     files.push_back(path.clone());
@@ -143,7 +171,7 @@ impl Input {
             }
         }
         let bytes = files.iter().map(|path| Some(fs::metadata(path).ok()?.len())).sum();
-        Ok(Input { files, lines: None, stdin, carry, lossy, bytes, buffer: Vec::new() })
+        Ok(Input { files, lines: None, stdin, carry, malformed, bytes, buffer: Vec::new() })
     }
 
     /// Bytes of all inputs together, where that is known.
@@ -155,16 +183,16 @@ impl Input {
         Item::Failed { record: ErrorRecord::new(None, Some(source), kind, message), bytes: bytes as u64 }
     }
 
-    fn text(&self, bytes: Vec<u8>, source: &str) -> Result<String, Item> {
-        let len = bytes.len();
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(text),
-            Err(error) if self.lossy => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                Err(Self::failed(source, "encoding", format!("not UTF-8 at byte {at}"), len))
-            }
-        }
+    fn text(&self, bytes: &[u8], format: Format, source: &str) -> Result<String, Item> {
+        // A story may be as long as the analyzer takes; that it is longer is the analyzer's error.
+        let options = ReadOptions::default().with_format(format).with_malformed(self.malformed);
+        read_bytes(bytes, &options.with_max_bytes(usize::MAX)).map(|read| read.into_text()).map_err(|error| {
+            let kind = match error.kind() {
+                ReadErrorKind::NotUtf8 | ReadErrorKind::Malformed => "encoding",
+                kind => kind.as_str(),
+            };
+            Self::failed(source, kind, error.to_string(), bytes.len())
+        })
     }
 
     fn open(&mut self, path: &Path) -> io::Result<Option<Item>> {
@@ -188,7 +216,7 @@ impl Input {
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes)?;
         let len = bytes.len() as u64;
-        Ok(Some(match self.text(bytes, &name) {
+        Ok(Some(match self.text(&bytes, kind.format(), &name) {
             Ok(text) => {
                 let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
                 let id = stem.filter(|_| !is_stdin(path));
@@ -224,11 +252,11 @@ impl Input {
         };
         // The bar runs over the bytes of the file, and those of a compressed one are not known by the line.
         let len = if lines.compressed { self.buffer.len() / 3 } else { self.buffer.len() };
-        let text = match self.text(self.buffer.trim_ascii().to_vec(), &source) {
+        let text = match self.text(self.buffer.trim_ascii(), Format::Plain, &source) {
             Ok(text) => text,
             Err(failed) => return Some(failed),
         };
-        Some(match serde_json::from_str::<Row>(text.trim_start_matches('\u{feff}')) {
+        Some(match serde_json::from_str::<Row>(&text) {
             Ok(row) => {
                 let id = match row.id {
                     Value::Null => None,

@@ -6,7 +6,9 @@
 //! ```
 //!
 //! Inputs are `.txt` files (one story each), `.jsonl` and `.jsonl.gz` files (one object a line with `text` and,
-//! if there is one, `id`), folders of these, and `-` for standard input. Results keep the order of the input.
+//! if there is one, `id`), with the features of these names also `.md` (`markdown`), `.html` and `.htm` (`html`) and
+//! `.eml` (`email`), folders of these, and `-` for standard input. Results keep the order of the input; spans are bytes
+//! of the text as read.
 //! A story that cannot be read is reported with file and line, and the run goes on.
 //!
 //! Exit status: 0 if every story was analysed, 1 if some were not, 2 if nothing could be started.
@@ -20,6 +22,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use amends::Malformed;
 use amends::output::{ErrorRecord, Record};
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
@@ -33,7 +36,7 @@ use input::{Input, Item};
 /// Finds sentences, service events, interactions and experience scores in customers' stories.
 #[derive(Parser, Debug)]
 struct Args {
-    /// Files (.txt, .jsonl, .jsonl.gz), folders of them, or - for standard input.
+    /// Files (.txt, .md, .html, .eml, .jsonl, .jsonl.gz), folders of them, or - for standard input.
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
     /// How results are written. Default: pretty on a terminal, jsonl elsewhere.
@@ -48,6 +51,9 @@ struct Args {
     /// Replace bytes that are not UTF-8 instead of reporting the story as unreadable.
     #[arg(long)]
     lossy: bool,
+    /// Read what is not UTF-8 as Windows-1252.
+    #[arg(long, conflicts_with = "lossy")]
+    windows_1252: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -95,7 +101,12 @@ fn run(args: &Args) -> Result<usize> {
     let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
     let width = if terminal { textwrap::termwidth() } else { 110 };
 
-    let input = Input::new(&args.inputs, args.stdin, args.carry.clone(), args.lossy)?;
+    let malformed = match (args.lossy, args.windows_1252) {
+        (true, _) => Malformed::Replace,
+        (_, true) => Malformed::Windows1252,
+        _ => Malformed::Error,
+    };
+    let input = Input::new(&args.inputs, args.stdin, args.carry.clone(), malformed)?;
     let progress = progress(input.bytes(), terminal);
     let mut failed = 0;
     for (item, analysis) in analyzer.analyze_iter_with(input, options) {
