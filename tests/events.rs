@@ -27,7 +27,7 @@ fn found(text: &str) -> Vec<String> {
 #[test]
 fn who_acts_decides_the_type() {
     assert_eq!(found("I had to call them three times."), ["customer_effort:occurred"]);
-    assert!(found("She followed up with me a day later.").contains(&"proactive_contact:occurred".to_owned()));
+    assert!(found("They kept us informed throughout.").contains(&"proactive_contact:occurred".to_owned()));
     assert_eq!(found("My sister's bank refunded her."), Vec::<String>::new());
     assert_eq!(found("I apologise for the length of this."), Vec::<String>::new());
 }
