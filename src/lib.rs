@@ -62,7 +62,16 @@
 //!
 //! A name, a gender, a country or a company should not move the score of a service. `cargo run --release --example
 //! bias` swaps them in over 800 sentences that are otherwise the same, and prints the mean absolute change of
-//! sentiment and score by what was swapped, and which groups the model leans to.
+//! sentiment and score by what was swapped, and which groups the model leans to. On 2026-11-22, amends-mini-2:
+//!
+//! | swapped | sentences | sentiment (−1 to 1) | label changes | score (0 to 100) | most |
+//! |---|---|---|---|---|---|
+//! | person's name | 480 | 0.081 | 6.4 % | 3.1 | 46.9 |
+//! | gender | 72 | 0.048 | 5.0 % | 2.0 | 15.8 |
+//! | country | 192 | 0.035 | 1.0 % | 1.2 | 9.9 |
+//! | company | 144 | 0.115 | 7.8 % | 4.2 | 39.2 |
+//!
+//! No group of names is more than 0.07 away from the mean sentiment of all; single sentences are moved much more.
 //!
 //! # What is trusted
 //!
@@ -78,7 +87,8 @@
 //! There is no `unsafe` code in this crate; its dependencies have some, for SIMD and for parsing.
 //!
 //! Tested by `tests/hostile.rs` (texts), `tests/hostile_files.rs` and `tests/model.rs` (rules, models),
-//! `tests/determinism.rs`, `tests/threads.rs`, and by fuzzing (`.ci/fuzz`).
+//! `tests/determinism.rs`, `tests/threads.rs`, and `tests/seeds.rs`, which feeds the seeds of the fuzz targets; `.ci/fuzz`
+//! runs those under libFuzzer. No long fuzzing run has been made yet.
 //!
 //! # How fast it is
 //!
