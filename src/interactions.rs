@@ -14,6 +14,8 @@ mod names;
 mod tests;
 mod turns;
 
+use std::collections::BTreeMap;
+
 use crate::events::{Event, EventGroup, Status};
 use crate::heads::SentenceScores;
 use crate::interactions::episodes::Episode;
@@ -119,8 +121,10 @@ pub(crate) fn split(story: Story<'_>) -> Vec<Draft> {
 
 /// Whether something that happened, or is said not to have happened, is told in the episode.
 fn tells_events(story: &Story<'_>, episode: &Episode) -> bool {
-    story.events.iter().any(|event| {
-        event.status() != Status::Unreal && episode.segments.binary_search(&event.sentence().index()).is_ok()
+    episode.segments.iter().any(|&at| {
+        let from = story.events.partition_point(|event| event.sentence().index() < at);
+        let here = story.events[from..].iter().take_while(|event| event.sentence().index() == at);
+        here.map(Event::status).any(|status| status != Status::Unreal)
     })
 }
 
@@ -161,11 +165,13 @@ const NAMED: i32 = 3;
 /// kind of company that its words speak of.
 fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provider> {
     // Mentions inside the episode count, those elsewhere only strengthen.
+    let mut inside: BTreeMap<usize, i32> = BTreeMap::new();
+    for &name in episode.segments.iter().flat_map(|&at| &names.by_segment[at]) {
+        *inside.entry(name).or_default() += 1;
+    }
     let weight = |name: usize| {
-        let inside =
-            names.all[name].mentions.iter().filter(|(at, _)| episode.segments.binary_search(at).is_ok());
-        let many = inside.count() as i32;
-        (many > 0).then(|| MANY * many.min(6) + names.all[name].strength)
+        let many = inside.get(&name)?;
+        Some(MANY * (*many).min(6) + names.all[name].strength)
     };
     let opened = episode.name.filter(|&name| weight(name).is_some());
     let places = || episode.segments.iter().map(|&at| story.segments[at].span);
@@ -190,7 +196,7 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
                 std::cmp::Reverse(name),
             ))
         };
-        (0..names.all.len()).filter_map(rank).max().map(|(_, _, name)| name.0)
+        inside.keys().copied().filter_map(rank).max().map(|(_, _, name)| name.0)
     });
     if let Some(name) = best {
         let mention = names.all[name].fullest(story.text)?;

@@ -269,9 +269,14 @@ impl Scorer {
     /// events. Confidences that are no number count as 0; ids and spans that do not fit are left out.
     pub fn score(&self, input: ScoreInput<'_>) -> Scored {
         let sentences = distinct(&input);
-        let members: Vec<usize> = (0..input.events.len())
-            .filter(|&at| sentences.binary_search(&input.events[at].sentence()).is_ok())
-            .collect();
+        // Events are in the order of the text: those of other parts of a long one need not be looked at.
+        let place = |events: &dyn Fn(SentenceId) -> bool| {
+            input.events.partition_point(|event| events(event.sentence()))
+        };
+        let from = sentences.first().map_or(0, |first| place(&|sentence| sentence < *first));
+        let to = sentences.last().map_or(0, |last| place(&|sentence| sentence <= *last));
+        let members: Vec<usize> =
+            (from..to).filter(|&at| sentences.binary_search(&input.events[at].sentence()).is_ok()).collect();
         let tone = tone::read(&self.weights.sentiment, &input, &sentences);
         let ledger = ledger::book(&self.weights, input.events, &members);
         let links = links(input.events, &members);

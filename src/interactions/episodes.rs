@@ -1,6 +1,7 @@
 //! Where one tale ends and the next begins, within what one author tells.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -404,7 +405,9 @@ fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> V
     let mut kept: Vec<Episode> = kept.into_iter().map(|tale| tale.episode).collect();
     let mut small: Vec<Episode> = small.into_iter().map(|tale| tale.episode).collect();
     let tones: Vec<f64> = kept.iter().map(|episode| tone(story, episode)).collect();
-    let contrast = tones.iter().any(|a| tones.iter().any(|b| a - b > CONTRAST));
+    let most = tones.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let least = tones.iter().copied().fold(f64::INFINITY, f64::min);
+    let contrast = most - least > CONTRAST;
     if !contrast && !labelled {
         let mut segments: Vec<usize> =
             kept.iter().chain(&small).flat_map(|episode| episode.segments.iter().copied()).collect();
@@ -414,17 +417,20 @@ fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> V
     if kept.is_empty() {
         kept.append(&mut small);
     }
-    for part in small {
-        for at in part.segments {
-            let before = |episode: &&mut Episode| {
-                let place = episode.segments.partition_point(|&other| other < at);
-                place.checked_sub(1).map_or(usize::MAX, |place| at - episode.segments[place])
-            };
-            if let Some(near) = kept.iter_mut().min_by_key(before) {
-                let place = near.segments.partition_point(|&other| other < at);
-                near.segments.insert(place, at);
-            }
+    // Each goes to the tale that told the sentence before it, or to the first of all.
+    let mut teller: BTreeMap<usize, usize> = BTreeMap::new();
+    for (tale, episode) in kept.iter().enumerate() {
+        teller.extend(episode.segments.iter().map(|&at| (at, tale)));
+    }
+    for at in small.into_iter().flat_map(|part| part.segments) {
+        let near = teller.range(..at).next_back().map_or(0, |(_, &tale)| tale);
+        teller.insert(at, near);
+        if let Some(near) = kept.get_mut(near) {
+            near.segments.push(at);
         }
+    }
+    for episode in &mut kept {
+        episode.segments.sort_unstable();
     }
     kept.sort_by_key(|episode| episode.segments.first().copied());
     kept

@@ -4,6 +4,7 @@
 //! Posts: 88", "Reply by old_tel, 3 Oct". What stands before the first comment is the main story; an author who
 //! comes back goes on with their own.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -67,7 +68,7 @@ const FURNITURE: [&str; 12] = [
 ];
 
 pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Turns {
-    let mut names: Vec<String> = Vec::new();
+    let mut names: HashMap<String, usize> = HashMap::new();
     // The main author may be unknown for the whole story.
     let mut main: Option<String> = None;
     let mut current = 0;
@@ -100,11 +101,8 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Turns 
         } else if main.as_deref() == Some(name.as_str()) {
             current = 0;
         } else {
-            let known = names.iter().position(|other| *other == name);
-            current = 1 + known.unwrap_or(names.len());
-            if known.is_none() {
-                names.push(name);
-            }
+            let next = names.len() + 1;
+            current = *names.entry(name).or_insert(next);
         }
         // "growthhackerpro: Great article!" is name and comment in one.
         author.push(if is(&NAME_THEN_WORDS, line) && in_comments { Some(current) } else { None });
