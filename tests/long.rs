@@ -3,6 +3,8 @@
 //! The encoder is not what is tested: one that costs nothing takes its place, and gives each sentence a tone by its first
 //! word, so that every later stage has work to do.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of tests
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

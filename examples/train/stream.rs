@@ -382,6 +382,7 @@ mod tests {
         let example = |sentiment| Example {
             text: String::new(),
             sentiment: Some(sentiment),
+            told: None,
             events: None,
             label: None,
             weight: 1.0,
