@@ -179,7 +179,11 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
         Some(kind) => Some(LISTS.kind_name(kind)),
         None => LISTS.kind_of(story.text, places()),
     };
+    // A tale that opened with a kind of company, "it came from an appliance store", is about that one.
     let best = opened.or_else(|| {
+        if episode.kind.is_some() {
+            return None;
+        }
         let rank = |name: usize| {
             let weight = weight(name)?;
             let company = names.all[name].company.map(|company| LISTS.companies[company].kind.as_str());
