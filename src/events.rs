@@ -7,6 +7,8 @@ mod program;
 mod rules;
 mod scope;
 mod severity;
+mod shown;
+mod who;
 mod words;
 
 use std::fmt;

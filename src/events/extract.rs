@@ -6,8 +6,9 @@ use crate::error::LoadError;
 use crate::events::merge::{MergeConfig, Vote};
 use crate::events::program::Scratch;
 use crate::events::rules::{Findings, Hit, RuleSet};
+use crate::events::who::Cast;
 use crate::events::words::Words;
-use crate::events::{Actor, Event, EventGroup, EventType, Evidence, Severity, Status};
+use crate::events::{Actor, Event, EventGroup, EventType, Evidence, Severity, Status, shown};
 use crate::heads::EventProbs;
 use crate::segment::Segment;
 use crate::span::{SentenceId, Span};
@@ -66,7 +67,24 @@ impl Extractor {
         content: &[bool],
         probs: impl Fn(SentenceId) -> Option<&'p EventProbs>,
     ) -> Vec<Event> {
-        let Findings { hits, cues, severities } = self.read(text, segments, content);
+        SCRATCH.with_borrow_mut(|(words, scratch)| {
+            words.read(text, segments, content);
+            let findings = self.rules.find(words, scratch);
+            self.decide(words, findings, segments, content, probs)
+        })
+    }
+
+    /// The events of the sentences that `words` holds.
+    fn decide<'p>(
+        &self,
+        words: &Words,
+        findings: Findings,
+        segments: &[Segment],
+        content: &[bool],
+        probs: impl Fn(SentenceId) -> Option<&'p EventProbs>,
+    ) -> Vec<Event> {
+        let Findings { hits, cues, severities, people } = findings;
+        let cast = Cast::read(words, people);
         let mut events = Vec::new();
         let mut hits = hits.as_slice();
         for (at, segment) in segments.iter().enumerate() {
@@ -94,11 +112,15 @@ impl Extractor {
                                 if decision.model { Evidence::Both(code) } else { Evidence::Rule(code) };
                             (hit.actor, hit.span, evidence)
                         }
-                        None => (
-                            usual_actor(event_type),
-                            self.cued(&cues, at, event_type, segment.span()),
-                            Evidence::Model,
-                        ),
+                        None => {
+                            let shown = || shown::clause(words, at, number).unwrap_or(segment.span());
+                            let span = self.cued(&cues, at, event_type).unwrap_or_else(shown);
+                            (usual_actor(event_type), span, Evidence::Model)
+                        }
+                    };
+                    let actor = match actor {
+                        Actor::Provider => cast.actor(words, at, span, event_type).unwrap_or(actor),
+                        named => named,
                     };
                     events.push(Event {
                         event_type: event_type.clone(),
@@ -170,6 +192,19 @@ impl Extractor {
         hits.iter().filter_map(hit).collect()
     }
 
+    /// The clauses of each sentence, with their words in the form that rules look at: what `examples/fit_words.rs`
+    /// counts.
+    #[doc(hidden)]
+    pub fn clauses(text: &str, segments: &[Segment]) -> Vec<Vec<(Span, Vec<String>)>> {
+        let mut words = Words::default();
+        words.read(text, segments, &[]);
+        let own = |(from, to): (usize, usize)| {
+            let normal = (from..to).map(|at| words.normal_of(at).to_owned()).collect();
+            (words.span(from, to), normal)
+        };
+        (0..segments.len()).map(|at| shown::clauses(&words, at).map(own).collect()).collect()
+    }
+
     fn read(&self, text: &str, segments: &[Segment], content: &[bool]) -> Findings {
         SCRATCH.with_borrow_mut(|(words, scratch)| {
             words.read(text, segments, content);
@@ -183,8 +218,8 @@ impl Extractor {
             .map(|hit| Vote { hit, rule: &self.rules.rules[hit.rule] })
     }
 
-    /// The cue words of the type in the sentence, or the whole sentence where there are none.
-    fn cued(&self, cues: &[(usize, u32, Span)], at: usize, event_type: &EventType, sentence: Span) -> Span {
+    /// The cue words of the type in the sentence.
+    fn cued(&self, cues: &[(usize, u32, Span)], at: usize, event_type: &EventType) -> Option<Span> {
         let from = cues.partition_point(|cue| cue.0 < at);
         cues[from..]
             .iter()
@@ -192,7 +227,6 @@ impl Extractor {
             .filter(|cue| self.rules.cue_types[cue.1 as usize] == *event_type)
             .map(|cue| cue.2)
             .reduce(|a, b| if b.start() <= a.end() + 1 { a.cover(b) } else { a })
-            .unwrap_or(sentence)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::events::pattern::{Lists, Node, alt, check_extent, parse};
 use crate::events::program::{MAX_WORDS, PatternId, Scanner, ScannerBuilder, Scratch};
 use crate::events::scope::{Mark, MarkKind, Sentence};
 use crate::events::severity::{SeverityFile, SeverityRule};
+use crate::events::who::Person;
 use crate::events::words::Words;
 use crate::events::{Actor, EventType, RuleCode, Status};
 use crate::segment::{BlockKind, Segment};
@@ -650,6 +651,7 @@ pub(crate) struct Findings {
     pub(crate) cues: Vec<(usize, u32, Span)>,
     /// Sentence, number in [`RuleSet::severities`].
     pub(crate) severities: Vec<(usize, u32)>,
+    pub(crate) people: Vec<Person>,
 }
 
 impl RuleSet {
@@ -677,13 +679,24 @@ impl RuleSet {
                     Role::Severity(rule) => self.scanner.each(pattern, words, scratch, from, to, |found| {
                         sentence.graded.push((rule, found.from as u32, found.to as u32));
                     }),
+                    Role::Mark(kind) if kind.is_person() => {
+                        self.scanner.each(pattern, words, scratch, from, to, |found| {
+                            findings.people.push(Person {
+                                kind,
+                                from: found.from as u32,
+                                to: found.to as u32,
+                            });
+                        });
+                    }
                     Role::Unless | Role::Mark(_) => {}
                 }
             }
             // Scope is looked at only where a rule matched.
             if !(sentence.found.is_empty() && sentence.graded.is_empty()) {
                 for &pattern in &woken {
-                    if let Role::Mark(kind) = self.roles[pattern as usize] {
+                    if let Role::Mark(kind) = self.roles[pattern as usize]
+                        && !kind.is_person()
+                    {
                         self.scanner.each(pattern, words, scratch, from, to, |found| {
                             sentence.marks.push(Mark { kind, from: found.from as u32, to: found.to as u32 });
                         });
@@ -706,6 +719,7 @@ impl RuleSet {
             }
             scratch.woken = woken;
         }
+        findings.people.sort_unstable_by_key(|person| (person.from, person.to));
         findings
     }
 }

@@ -28,6 +28,21 @@ pub(crate) enum MarkKind {
     Advice,
     /// Somebody else's provider, or somebody else's affair.
     ThirdParty,
+    /// The company or its people.
+    Staff,
+    /// Those whom the customer speaks for.
+    Family,
+    /// People who are neither.
+    Outsider,
+    /// Somebody speaks.
+    Speech,
+}
+
+impl MarkKind {
+    /// Whether it tells who is meant, and nothing of what happened.
+    pub(crate) fn is_person(self) -> bool {
+        matches!(self, MarkKind::Staff | MarkKind::Family | MarkKind::Outsider | MarkKind::Speech)
+    }
 }
 
 /// What was found in one sentence.
