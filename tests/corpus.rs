@@ -585,6 +585,20 @@ fn peak(folder: &Folder, count: usize) -> u64 {
     most
 }
 
+#[test]
+fn one_column_may_stand_for_two_things() {
+    let folder = Folder::new("twice");
+    let input = folder.write("in.csv", "id,who\nThey never called.,Kite Air\n");
+    let output =
+        corpus().args(["--text", "id", "--provider", "who", "--carry", "who"]).arg(input).output().unwrap();
+    status(&output, 0);
+    let row = &parsed(&output.stdout)[0];
+    assert_eq!(row["id"], "They never called.");
+    assert_eq!(row["text_bytes"], "They never called.".len());
+    assert_eq!(row["provider"], "Kite Air");
+    assert_eq!(row["carried"]["who"], "Kite Air");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_rows() {

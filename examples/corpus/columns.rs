@@ -88,9 +88,13 @@ impl Columns {
             .filter_map(|name| values.get_key_value(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let mut take = |name: &str| values.remove(name).filter(|value| !value.is_null());
-        let id = take(self.id_name()).map(plain);
-        let text = match take(&self.text) {
+        // One column may stand for two things.
+        let value = |name: &str| values.get(name).filter(|value| !value.is_null()).cloned();
+        let id = value(self.id_name()).map(plain);
+        let provider = self.provider.as_deref().and_then(value).map(plain);
+        let provider = provider.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let date = self.date.as_deref().and_then(value);
+        let text = match values.remove(&self.text).filter(|value| !value.is_null()) {
             Some(Value::String(text)) => text,
             found => {
                 let message = match found {
@@ -100,9 +104,6 @@ impl Columns {
                 return Err(RowError { id, ..RowError::new("no_text", message) });
             }
         };
-        let provider = self.provider.as_deref().and_then(&mut take).map(plain);
-        let provider = provider.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        let date = self.date.as_deref().and_then(&mut take);
         let month = date.as_ref().and_then(|date| dates::month(date, self.date_format.as_deref()));
         let odd_date = date.filter(|_| month.is_none()).map(plain).filter(|date| !date.trim().is_empty());
         Ok(Row { text, id, provider, month, odd_date, carried })

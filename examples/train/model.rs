@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::input::{Chunk, Input, Packing};
 use crate::layout::{Config, Layout, Slot};
+use crate::precision::straight_through;
 
 /// What the model says of a batch, in f32.
 #[derive(Debug)]
@@ -30,6 +31,10 @@ pub(crate) struct Network {
     places: HashMap<String, usize>,
     /// Tensors that are looked up or used in f32, so that no copy in `kind` is needed.
     lookup: Vec<bool>,
+    /// Matrices of the encoder, which the embedded engine rounds.
+    dense: Vec<bool>,
+    /// Whether to compute with those matrices rounded.
+    int8: bool,
     dropout: f64,
     /// What the encoder computes in; sums of products are f32 in either.
     kind: Kind,
@@ -41,8 +46,16 @@ impl Network {
         let places =
             layout.slots.iter().enumerate().map(|(place, slot)| (slot.name.clone(), place)).collect();
         let lookup = |slot: &Slot| slot.group.head || slot.name.ends_with("_embeddings.weight");
-        let lookup = layout.slots.iter().map(lookup).collect();
-        Network { config: config.clone(), context, places, lookup, dropout, kind }
+        let lookup: Vec<bool> = layout.slots.iter().map(lookup).collect();
+        let dense =
+            layout.slots.iter().zip(&lookup).map(|(slot, lookup)| slot.group.decay && !lookup).collect();
+        Network { config: config.clone(), context, places, lookup, dense, int8: false, dropout, kind }
+    }
+
+    /// The network with its dense layers rounded as the embedded engine rounds them at int8.
+    pub(crate) fn with_int8(mut self, int8: bool) -> Network {
+        self.int8 = int8;
+        self
     }
 
     /// Runs a batch. `tensors` are in the order of the layout. Rows of the output are in the order of the
@@ -50,8 +63,12 @@ impl Network {
     pub(crate) fn forward(&self, tensors: &[Tensor], input: &Input, train: bool) -> Output {
         let of = |name: &str| tensors[self.places[name]].shallow_clone();
         let drop = |x: Tensor| if train && self.dropout > 0.0 { x.dropout(self.dropout, true) } else { x };
-        let cast: Vec<Tensor> = (tensors.iter().zip(&self.lookup))
-            .map(|(tensor, &lookup)| if lookup { tensor.shallow_clone() } else { tensor.to_kind(self.kind) })
+        let cast: Vec<Tensor> = (tensors.iter().zip(self.lookup.iter().zip(&self.dense)))
+            .map(|(tensor, (&lookup, &dense))| match (lookup, self.int8 && dense) {
+                (true, _) => tensor.shallow_clone(),
+                (false, true) => straight_through(tensor).to_kind(self.kind),
+                (false, false) => tensor.to_kind(self.kind),
+            })
             .collect();
         let pooled: Vec<Tensor> =
             input.chunks.iter().map(|chunk| self.encode(tensors, &cast, chunk, train)).collect();

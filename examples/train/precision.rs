@@ -25,10 +25,26 @@ pub(crate) fn in_bits(weights: &Tensor, layout: &Layout, bits: u32) -> Tensor {
         let width = slot.shape[1];
         let grouped = if bits < 8 && width % GROUP == 0 { GROUP } else { width };
         let mut rows = view.view([-1, grouped]);
-        let scale = (rows.abs().amax([1i64].as_slice(), true) / levels).clamp_min(1e-12);
-        rows.copy_(&((&rows / &scale).round() * &scale));
+        let near = rounded(&rows, levels);
+        rows.copy_(&near);
     }
     result
+}
+
+/// Each row rounded to whole multiples of a scale, of which its largest number is `levels`.
+fn rounded(rows: &Tensor, levels: f64) -> Tensor {
+    let scale = (rows.abs().amax([1i64].as_slice(), true) / levels).clamp_min(1e-12);
+    (rows / &scale).round() * &scale
+}
+
+/// What the embedded engine rounds a row of a dense layer to at int8.
+const LEVELS: f64 = 64.0;
+
+/// A matrix as the embedded engine has it at int8, with the gradient of the matrix itself (straight-through
+/// estimator, Bengio, Léonard and Courville 2013).
+pub(crate) fn straight_through(matrix: &Tensor) -> Tensor {
+    let plain = matrix.detach();
+    matrix + (rounded(&plain, LEVELS) - plain)
 }
 
 #[cfg(test)]
@@ -36,6 +52,19 @@ mod tests {
     use super::*;
     use crate::layout::tests::small;
     use tch::Device;
+
+    #[test]
+    fn rounding_passes_the_gradient_on() {
+        tch::manual_seed(2);
+        let matrix = Tensor::randn([3, 40], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let near = straight_through(&matrix);
+        let moved = (&near - &matrix).abs().max().double_value(&[]);
+        assert!(moved > 1e-4 && moved < 4.0 / LEVELS, "{moved}");
+        let per_row = near.detach() / (matrix.detach().abs().amax([1i64].as_slice(), true) / LEVELS);
+        assert!((&per_row - per_row.round()).abs().max().double_value(&[]) < 1e-3);
+        near.sum(Kind::Float).backward();
+        assert!(matrix.grad().eq(1.0).all().int64_value(&[]) == 1);
+    }
 
     #[test]
     fn fewer_bits_move_matrices_further_and_leave_the_rest() {

@@ -53,6 +53,9 @@ pub(crate) struct TrainOptions {
     pub(crate) warmup: f64,
     pub(crate) weight_decay: f64,
     pub(crate) dropout: f64,
+    /// Compute with dense layers rounded as the embedded engine rounds them (quantization-aware training); what is
+    /// exported stays unrounded.
+    pub(crate) int8: bool,
     /// Gradients longer than this (Euclidean norm of all of them) are scaled down to it.
     pub(crate) clip: f64,
     /// Tokens (padding counted) that one worker handles in one step.
@@ -78,6 +81,7 @@ impl Default for TrainOptions {
             warmup: 0.05,
             weight_decay: 0.01,
             dropout: 0.1,
+            int8: false,
             clip: 1.0,
             batch_tokens: 1536,
             event_loss: 1.0,

@@ -38,7 +38,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut setup = set_up(options, &recipe, recipe.train.seed, state.is_some(), &log)?;
     let kind = if options.f32 { Kind::Float } else { Kind::BFloat16 };
     let network =
-        Network::new(&setup.config, recipe.context.units(), &setup.layout, recipe.train.dropout, kind);
+        Network::new(&setup.config, recipe.context.units(), &setup.layout, recipe.train.dropout, kind)
+            .with_int8(recipe.train.int8);
     let planned = setup.stream.tokens() * recipe.train.passes / 1e6;
     log.say(&format!("{} weights, {planned:.2} M tokens planned", setup.layout.len()));
     let state = match state {
