@@ -52,8 +52,8 @@
 //! - Languages: the model, the rules and the boundaries of sentences are made for English. Other languages get a
 //!   result, and it means little.
 //! - Sarcasm and irony ("Great job, only three weeks late") are mostly read as what they say. So is dry praise.
-//! - Coreference over a distance: who "they" are is read from the sentence and its block, not followed through the
-//!   story; a company that the text never names cannot be named.
+//! - Coreference over a distance: "they" and "she" are followed to the people named last, for two sentences, and not
+//!   further; a company that the text never names cannot be named.
 //! - Truth: it reads what a customer tells. It does not know the other side.
 //! - People: a score of one story is no ground for a decision about a person. Its interval and its reasons are there
 //!   to be read. Who is named moves scores a little, too: see the next section.
