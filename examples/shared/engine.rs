@@ -13,6 +13,10 @@ pub(crate) struct EngineArgs {
     /// Folder of a model to use instead of the embedded one.
     #[arg(long, value_name = "DIR")]
     model_dir: Option<PathBuf>,
+    /// Folder of a BERT-family checkpoint to run on libtorch, on a GPU where there is one.
+    #[cfg(feature = "rust-bert")]
+    #[arg(long, value_name = "DIR", conflicts_with = "model_dir")]
+    torch_dir: Option<PathBuf>,
     /// Precision to compute at, for --model-dir.
     #[arg(long, value_enum, default_value = "int8")]
     precision: PrecisionArg,
@@ -45,6 +49,11 @@ impl EngineArgs {
                 PrecisionArg::F32 => Precision::F32,
                 PrecisionArg::Int8 => Precision::Int8,
             });
+        }
+        #[cfg(feature = "rust-bert")]
+        if let Some(dir) = &self.torch_dir {
+            let options = amends::TorchOptions::new().with_device(amends::TorchDevice::cuda_if_available());
+            builder = builder.torch_dir(dir, options);
         }
         if let Some(dir) = &self.rules_dir {
             builder = builder.rules_dir(dir);
