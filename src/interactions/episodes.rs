@@ -61,6 +61,13 @@ static AGAIN: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// "The difference between Dorn Brothers and Harrow & Finch."
+static CONTRASTS: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?i)\b(?:differences?|contrast(?:s|ed)?|compar(?:ed?|ing|ison)|versus|vs|unlike|worlds apart|tale of two)\b",
+    )
+});
+
 /// A line that announces general lessons.
 static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
@@ -332,6 +339,10 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             }
             let Name { strength, company_words, .. } = names.all[name];
             let strong = strength >= STRONG || company_words && strength >= 1 || opens;
+            // A person is met within a tale; a company may bear one's name where a phrase opens it.
+            if names.all[name].is_person() && !opens && label.is_none() {
+                continue;
+            }
             let opener = label.is_some() || current.is_none();
             if !(strong || opener && strength >= 2) {
                 continue;
@@ -392,6 +403,18 @@ fn tone(story: &Story<'_>, episode: &Episode) -> f64 {
     if many > 0.0 { sum / many } else { 0.0 }
 }
 
+/// Whether a sentence sets two companies against each other that both have a tale.
+fn contrasted(story: &Story<'_>, names: &Names, kept: &[Episode]) -> bool {
+    let mut told = kept.iter().flat_map(|episode| &episode.segments).filter(|&&at| {
+        let owners = |name: &usize| kept.iter().any(|episode| episode.name == Some(*name));
+        let mut here: Vec<usize> = names.by_segment[at].iter().copied().filter(owners).collect();
+        here.sort_unstable();
+        here.dedup();
+        here.len() > 1 && CONTRASTS.is_match(&line(story, at))
+    });
+    told.next().is_some()
+}
+
 /// A provider that is only mentioned has no tale of its own: its sentences go to the tale around them. Nor has
 /// one that is told of in the same tone as the rest: two companies in one trouble are one experience.
 fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> Vec<Episode> {
@@ -407,7 +430,7 @@ fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> V
     let tones: Vec<f64> = kept.iter().map(|episode| tone(story, episode)).collect();
     let most = tones.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let least = tones.iter().copied().fold(f64::INFINITY, f64::min);
-    let contrast = most - least > CONTRAST;
+    let contrast = most - least > CONTRAST || contrasted(story, names, &kept);
     if !contrast && !labelled {
         let mut segments: Vec<usize> =
             kept.iter().chain(&small).flat_map(|episode| episode.segments.iter().copied()).collect();

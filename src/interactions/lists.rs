@@ -1,6 +1,7 @@
-//! The lists of `data/providers/`: known companies, and the words by which a kind of company is known.
+//! The lists of `data/providers/`: known companies, the words by which a kind of company is known, and those that
+//! tell names from other words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -38,6 +39,27 @@ struct Companies {
 struct Kinds {
     kind: Vec<Kind>,
 }
+
+/// Words by which names are told from other words, and companies from people: see the file for each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Words {
+    pub(super) common: HashSet<String>,
+    pub(super) company: HashSet<String>,
+    pub(super) titles: HashSet<String>,
+    pub(super) to_company: HashSet<String>,
+    pub(super) placed: HashSet<String>,
+    pub(super) serves: HashSet<String>,
+    pub(super) roles: HashSet<String>,
+    pub(super) pronouns: HashSet<String>,
+    pub(super) owners: HashSet<String>,
+    pub(super) near: HashSet<String>,
+    pub(super) given: HashSet<String>,
+}
+
+pub(super) static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    toml::from_str(include_str!("../../data/providers/words.toml")).expect("the lists of words")
+});
 
 /// All lists, ready to be searched for.
 pub(super) struct Lists {

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 
 use crate::events::{Actor, Event, EventType, Status};
-use crate::heads::SentenceScores;
-use crate::interactions::{Draft, Story, general, split};
+use crate::interactions::{Draft, Story, split};
 use crate::segment::{BlockKind, Segment};
 use crate::sentiment::Sentiment;
 use crate::span::{SentenceId, Span};
@@ -295,13 +294,4 @@ fn talk_in_general_is_in_no_interaction() {
     let drafts = split(story);
     let numbers: Vec<usize> = drafts.iter().flat_map(|d| &d.sentences).map(|s| s.index()).collect();
     assert_eq!((drafts.len(), numbers), (1, vec![1, 2]));
-}
-
-#[test]
-fn a_text_that_only_talks_in_general_keeps_its_sentences() {
-    let scores = |told| SentenceScores { sentiment: Sentiment::NEUTRAL, events: None, told };
-    let low = [scores(Some(0.1)), scores(Some(0.1))];
-    assert_eq!(general(&low, &[true, true]), [false, false]);
-    let one = [scores(Some(0.1)), scores(Some(0.9)), scores(Some(0.1)), scores(None)];
-    assert_eq!(general(&one, &[true, true, false, true]), [true, false, false, false]);
 }
