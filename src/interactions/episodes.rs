@@ -308,7 +308,10 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             announced = Some(at);
         }
         let label = labels.next_if(|label| label.at == at);
-        let here = &names.by_segment[at];
+        // Companies first: who is told of with a company does not turn the tale away from it.
+        let (companies, people): (Vec<usize>, Vec<usize>) =
+            names.by_segment[at].iter().partition(|&&name| !names.all[name].is_person());
+        let here: Vec<usize> = companies.iter().chain(&people).copied().collect();
         let mentioned = |name: usize| {
             let mentions = &names.all[name].mentions;
             let from = mentions.partition_point(|(segment, _)| *segment < at);
@@ -324,14 +327,14 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
                 tales.len() - 1
             }));
         }
-        for &name in here {
+        for &name in &here {
             if let Some(owner) = owners[name]
                 && !(opens && tales[owner].episode.name != Some(name) && Some(owner) == current)
             {
                 // A known company of which an event is told, without a word of the one told of so far.
                 let known = names.all[name].company.is_some()
                     && has_event(story, at)
-                    && !here.iter().any(|&other| owners[other].is_some() && owners[other] == current);
+                    && !companies.iter().any(|&other| owners[other].is_some() && owners[other] == current);
                 if turned.is_none() && (known || mentioned(name).any(|span| returns(story, at, span))) {
                     turned = Some(owner);
                 }
@@ -385,7 +388,7 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
         }
         current = Some(owner);
         tales[owner].episode.segments.push(at);
-        for &name in here {
+        for &name in &here {
             owners[name] = owners[name].or(Some(owner));
         }
     }
