@@ -177,15 +177,18 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
                 Some(_) => 1,
                 None => i32::from(names.all[name].company_words),
             };
-            (trust > 0 || weight >= NAMED || kind.is_none()).then_some((
+            (trust > 0 || weight >= NAMED || kind.is_none() && weight > 0).then_some((
                 trust,
                 weight,
                 std::cmp::Reverse(name),
             ))
         };
         let best = |person: bool| {
-            let names = inside.keys().copied().filter(|&name| names.all[name].is_person() == person);
-            names.filter_map(rank).max().map(|(_, _, name)| name.0)
+            let fits = |name: &usize| {
+                let name = &names.all[*name];
+                name.is_person() == person && !name.is_place()
+            };
+            inside.keys().copied().filter(fits).filter_map(rank).max().map(|(_, _, name)| name.0)
         };
         // An employee's name is better than nothing.
         best(false).or_else(|| best(true).filter(|_| kind.is_none()))
@@ -194,9 +197,13 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
         let mention = names.all[name].fullest(story.text)?;
         let told = mention.get(story.text).unwrap_or("");
         let words = |name: &str| name.split_whitespace().count();
-        // "Hilton Garden Inn" says more than the list's "Hilton", and "PNC" is as good as its "PNC Bank".
-        let listed = names.all[name].company.map(|company| LISTS.companies[company].name.as_str());
-        let listed = listed.filter(|listed| words(listed) >= words(told) && !listed.starts_with(told));
+        // "Hilton Garden Inn" says more than the list's "Hilton", and "PNC" is as good as its "PNC Bank"; but "United" is
+        // no name without the list.
+        let listed = names.all[name].company.map(|company| &LISTS.companies[company]).filter(|listed| {
+            let short = listed.short.iter().any(|short| short == told);
+            words(&listed.name) >= words(told) && (short || !listed.name.starts_with(told))
+        });
+        let listed = listed.map(|listed| listed.name.as_str());
         return Some(listed.map_or(Provider::Named(mention), Provider::Known));
     }
     kind.map(Provider::Kind)

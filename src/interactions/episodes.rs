@@ -343,7 +343,8 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             let Name { strength, company_words, .. } = names.all[name];
             let strong = strength >= STRONG || company_words && strength >= 1 || opens;
             // A person is met within a tale; a company may bear one's name where a phrase opens it.
-            if names.all[name].is_person() && !opens && label.is_none() {
+            let person = names.all[name].is_person() && !opens && label.is_none();
+            if person || names.all[name].is_place() {
                 continue;
             }
             let opener = label.is_some() || current.is_none();

@@ -14,6 +14,8 @@ use crate::span::Span;
 pub(super) struct Company {
     /// As it is written in results.
     pub(super) name: String,
+    /// Spellings that are ordinary words and need the full name beside them.
+    pub(super) short: Vec<String>,
     pub(super) kind: String,
 }
 
@@ -55,10 +57,24 @@ pub(super) struct Words {
     pub(super) owners: HashSet<String>,
     pub(super) near: HashSet<String>,
     pub(super) given: HashSet<String>,
+    pub(super) places: HashSet<String>,
+    pub(super) behind: HashSet<String>,
+    pub(super) leads: HashSet<String>,
+    pub(super) turns: HashSet<String>,
+    pub(super) kinds: HashSet<String>,
+    pub(super) travels: HashSet<String>,
+    pub(super) toward: HashSet<String>,
+    /// Of `ordinary.txt`.
+    #[serde(skip)]
+    pub(super) ordinary: HashSet<String>,
 }
 
 pub(super) static WORDS: LazyLock<Words> = LazyLock::new(|| {
-    toml::from_str(include_str!("../../data/providers/words.toml")).expect("the lists of words")
+    let words: Words =
+        toml::from_str(include_str!("../../data/providers/words.toml")).expect("the lists of words");
+    let ordinary =
+        include_str!("../../data/providers/ordinary.txt").lines().filter(|line| !line.starts_with('#'));
+    Words { ordinary: ordinary.flat_map(str::split_whitespace).map(str::to_owned).collect(), ..words }
 });
 
 /// All lists, ready to be searched for.
@@ -91,7 +107,7 @@ impl Lists {
             for (spellings, any_case, from) in names.chain(listed.cased.iter().map(|row| (row, false, 1))) {
                 let Some(name) = spellings.first() else { continue };
                 let at = companies.iter().position(|company| company.name == *name).unwrap_or_else(|| {
-                    companies.push(Company { name: name.clone(), kind: kind.clone() });
+                    companies.push(Company { name: name.clone(), kind: kind.clone(), short: Vec::new() });
                     companies.len() - 1
                 });
                 for spelling in &spellings[from..] {
@@ -99,6 +115,7 @@ impl Lists {
                         any_words.push(spelling.clone());
                         any_at.push(at);
                     } else {
+                        companies[at].short.push(spelling.clone());
                         cased_words.push(spelling.clone());
                         cased_at.push(at);
                     }

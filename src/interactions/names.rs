@@ -20,12 +20,21 @@ pub(super) struct Name {
     placed: bool,
     /// Its words or what stands around it show a person: an employee, or a customer who is told of.
     person: bool,
+    /// Called "Mr" or "Dr": mostly a doctor or craftsman with a business of their own.
+    titled: bool,
+    /// All of its spellings are places.
+    place: bool,
 }
 
 impl Name {
+    /// Whether this is a town or country and no company.
+    pub(super) fn is_place(&self) -> bool {
+        self.place && self.company.is_none()
+    }
+
     /// Whether this is a person by name and no company that bears one.
     pub(super) fn is_person(&self) -> bool {
-        self.person && self.company.is_none() && !self.company_words
+        self.person && !self.titled && self.company.is_none() && !self.company_words
     }
 
     /// The most complete mention: the one with the most words, the first of these.
@@ -139,8 +148,13 @@ struct Mention {
     placed: bool,
     /// Alone at the start of its sentence: only counts if the name stands elsewhere, too.
     weak: bool,
+    place: bool,
     person: bool,
+    titled: bool,
 }
+
+/// What speaks against a name that is an ordinary word.
+const ORDINARY: i32 = 3;
 
 pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names {
     let told = |at: usize| content.get(at).copied().unwrap_or(true);
@@ -165,7 +179,9 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
                 company_words: true,
                 placed: false,
                 weak: false,
+                place: false,
                 person: false,
+                titled: false,
             });
         }
         if shouted(segment.span.get(text).unwrap_or("")) {
@@ -177,8 +193,9 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
             let word = &words[from];
             // "the Hotel Kranich": a common word that is part of a name.
             let next = words.get(from + 1).filter(|next| !next.broken_from(text, word) && capital(next.text));
-            let leads = from > 0
-                && listed(&WORDS.company, word.text)
+            let at_start = || words.get(from + 2).is_some_and(|third| listed(&WORDS.company, third.text));
+            let leads = (from > 0 || listed(&WORDS.leads, word.text) && at_start())
+                && (listed(&WORDS.company, word.text) || listed(&WORDS.leads, word.text))
                 && next.is_some_and(|next| !listed(&WORDS.common, next.text));
             let name = |word: &Word<'_>| {
                 capital(word.text)
@@ -190,18 +207,44 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
                 continue;
             }
             let mut to = from + 1;
-            while to < words.len()
-                && !words[to].broken_from(text, &words[to - 1])
-                && (name(&words[to]) || capital(words[to].text) && listed(&WORDS.company, words[to].text))
-            {
-                to += 1;
+            let part = |word: &Word<'_>| {
+                name(word) || capital(word.text) && !taken(word.span) && listed(&WORDS.company, word.text)
+            };
+            let joined = |at: usize| at < words.len() && !words[at].broken_from(text, &words[at - 1]);
+            loop {
+                let owner = words[to - 1].text.ends_with("'s") || words[to - 1].text.ends_with("’s");
+                // "Virgil's CD-500" is a thing of Virgil's, "Haskell's Home Center" is a name.
+                let named = || {
+                    let rest = words[to..].iter().take_while(|word| capital(word.text));
+                    rest.take(3).any(|word| listed(&WORDS.company, word.text))
+                };
+                if owner && !named() {
+                    break;
+                } else if joined(to) && part(&words[to]) {
+                    to += 1;
+                } else if joined(to)
+                    && joined(to + 1)
+                    && part(&words[to + 1])
+                    && links(&words[from..to], &words[to])
+                    && !taken(words[to].span)
+                {
+                    to += 2;
+                } else {
+                    break;
+                }
             }
+            // "Kent hotel".
+            to += usize::from(joined(to) && WORDS.behind.contains(words[to].text) && !taken(words[to].span));
             let run = &words[from..to];
             if let Some(mut mention) = mention(text, at, run, words[..from].last(), words.get(to), from == 0)
             {
                 mention.person |= acts_as_person(&words, from, to);
                 // "My little Quillon 300" is a thing.
                 mention.strength -= if owned(&words[..from]) { 2 } else { 0 };
+                mention.place |= !mention.company_words && visited(&words, from, to);
+                mention.strength += if turned_to(&words[..from]) { 2 } else { 0 };
+                mention.strength +=
+                    if words.get(to).is_some_and(|word| WORDS.kinds.contains(word.text)) { 2 } else { 0 };
                 mentions.push(mention);
             }
             from = to;
@@ -233,11 +276,15 @@ fn mention(
             span = Span::new(span.start(), span.end() - ending.len());
         }
     }
+    // "Harrow Credit Inc."
+    if matches!(run.last()?.text, "Inc" | "Ltd" | "Co" | "Corp") && text[span.end()..].starts_with('.') {
+        span = Span::new(span.start(), span.end() + 1);
+    }
     let bare = |word: &str| {
         let lower = word.to_lowercase().replace('’', "'");
         lower.strip_suffix("'s").unwrap_or(&lower).to_owned()
     };
-    let keys: Vec<String> = run
+    let mut keys: Vec<String> = run
         .iter()
         .map(|word| word.text)
         .filter(|word| {
@@ -248,6 +295,10 @@ fn mention(
         })
         .map(bare)
         .collect();
+    // "M & T Bank" has no word that tells.
+    if keys.is_empty() && words.contains(" & ") {
+        keys.push(words.to_lowercase());
+    }
     if keys.is_empty() {
         return None;
     }
@@ -280,6 +331,12 @@ fn mention(
         strength += i32::from(gap == " " && listed(&WORDS.serves, after.text));
     }
     strength -= if listed(&WORDS.titles, run[0].text) { 1 } else { 0 };
+    // "Late", "SIGN UP".
+    let plain = keys.iter().all(|key| WORDS.ordinary.contains(key));
+    let loud = run.len() > 1 && !words.chars().any(char::is_lowercase);
+    strength -= if plain && (run.len() == 1 || loud) { ORDINARY } else { 0 };
+    strength -= i32::from(plain && run.len() > 1 && !loud);
+    let place = keys.iter().all(|key| WORDS.places.contains(key)) && !company_words;
     Some(Mention {
         segment,
         span,
@@ -289,6 +346,8 @@ fn mention(
         company_words,
         placed,
         weak: first && run.len() == 1 && !camel(words),
+        place,
+        titled: listed(&WORDS.titles, run[0].text),
         person: run.len() <= 2 && !(possessive && alone) && listed(&WORDS.given, run[0].text),
     })
 }
@@ -310,10 +369,39 @@ fn acts_as_person(words: &[Word<'_>], from: usize, to: usize) -> bool {
     is(from.checked_sub(1), &WORDS.roles) || from < SUBJECT && to - from <= 2 && told == Some(true)
 }
 
+/// Whether a word that is no name stands within one: "Liberty First Credit Union", "Motel 6 North", "Bank of Ohio".
+fn links(before: &[Word<'_>], word: &Word<'_>) -> bool {
+    let inside = capital(word.text) && listed(&WORDS.leads, word.text);
+    let number = word.text.chars().all(char::is_numeric);
+    let of = word.text == "of" && before.iter().any(|word| listed(&WORDS.company, word.text));
+    inside || number || of
+}
+
+/// Whether a name is that of a place: "we flew from Arvika to Borgo", "Arvika airport".
+fn visited(words: &[Word<'_>], from: usize, to: usize) -> bool {
+    let near = &words[from.saturating_sub(NEAR)..from];
+    let toward = near.last().is_some_and(|word| listed(&WORDS.toward, word.text));
+    toward && near.iter().any(|word| listed(&WORDS.travels, word.text))
+        || words.get(to).is_some_and(|word| matches!(word.text, "airport" | "Airport"))
+}
+
+/// "I went to Quillon", "when I wrote to Quillon".
+fn turned_to(before: &[Word<'_>]) -> bool {
+    let [.., first, second] = before else { return false };
+    second.text == "to" && listed(&WORDS.turns, first.text)
+}
+
+/// How many words before a name are looked at.
+const NEAR: usize = 6;
+
 /// Whether the words before a name make it somebody's thing: "my new", "an old".
 fn owned(before: &[Word<'_>]) -> bool {
     let [.., first, second] = before else { return false };
     let owner = |word: &Word<'_>| listed(&WORDS.owners, word.text);
+    if listed(&WORDS.placed, first.text) && second.text.eq_ignore_ascii_case("a") {
+        // "We stayed at a Quillon Plaza."
+        return false;
+    }
     owner(second) || owner(first) && !capital(second.text) && !listed(&WORDS.near, second.text)
 }
 
@@ -354,6 +442,8 @@ fn gather(mentions: Vec<Mention>, lower: &HashSet<String>, segments: usize) -> N
         name.placed |= mention.placed;
         name.company_words |= mention.company_words;
         name.person |= mention.person;
+        name.titled |= mention.titled;
+        name.place = mention.place && (name.place || name.mentions.len() == 1);
         by_segment[mention.segment].push(at);
     }
     Names { all, by_segment }
