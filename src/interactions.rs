@@ -127,7 +127,11 @@ fn own_tale(story: &Story<'_>, segments: &[usize]) -> Option<Episode> {
         })
     };
     let happened = |(cues, &at): (&Cues, &usize)| cues.concrete && event(at);
-    let lived = |cues: &Cues| cues.first && cues.concrete;
+    // A company that is quoted speaks to its customer: "we have refunded you".
+    let quoted = segments.iter().any(|&at| {
+        story.segments[at].span.get(story.text).is_some_and(|words| words.trim_start().starts_with('>'))
+    });
+    let lived = |cues: &Cues| cues.first && cues.concrete && (cues.own || !quoted);
     let tells = cues.iter().any(lived)
         && cues.iter().zip(segments).any(happened)
         && !cues.iter().any(|cues| cues.serves);
@@ -159,7 +163,7 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
     let opened = episode.name.filter(|&name| weight(name).is_some());
     let places = || episode.segments.iter().map(|&at| story.segments[at].span);
     let kind = match episode.kind {
-        Some(kind) => Some(LISTS.kind_name(kind)),
+        Some(kind) => Some(LISTS.noun_of(kind, story.text, places())),
         None => LISTS.kind_of(story.text, places()),
     };
     // A tale that opened with a kind of company, "it came from an appliance store", is about that one.
@@ -201,7 +205,8 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
         // no name without the list.
         let listed = names.all[name].company.map(|company| &LISTS.companies[company]).filter(|listed| {
             let short = listed.short.iter().any(|short| short == told);
-            words(&listed.name) >= words(told) && (short || !listed.name.starts_with(told))
+            let prefix = listed.name.strip_prefix(told).is_some_and(|rest| rest.starts_with(' '));
+            words(&listed.name) >= words(told) && (short || !prefix)
         });
         let listed = listed.map(|listed| listed.name.as_str());
         return Some(listed.map_or(Provider::Named(mention), Provider::Known));

@@ -142,8 +142,9 @@ fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
     if names.all[name].company.is_some_and(|company| kind == Some(&LISTS.companies[company].kind)) {
         return vec![whole];
     }
-    let segments: Vec<usize> =
+    let mut segments: Vec<usize> =
         names.all[name].mentions.iter().map(|(at, _)| *at).filter(|at| aside(*at)).collect();
+    segments.dedup();
     whole.segments.retain(|at| segments.binary_search(at).is_err());
     if whole.segments.is_empty() {
         whole.segments = segments;

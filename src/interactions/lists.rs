@@ -159,22 +159,29 @@ impl Lists {
 
     /// What the company in these places is called that is never named: the noun used most often of the kind
     /// whose words are used most, or else the name of that kind. Nouns count three times.
-    pub(super) fn kind_of(&self, text: &str, places: impl Iterator<Item = Span>) -> Option<&str> {
+    pub(super) fn kind_of(&self, text: &str, places: impl Iterator<Item = Span> + Clone) -> Option<&str> {
         let mut counts = vec![0usize; self.kinds.len()];
-        let mut nouns = vec![0usize; self.words.len()];
-        for place in places {
+        for place in places.clone() {
             for (_, at) in whole_words(&self.kind_words.0, text, place) {
                 let (kind, noun) = self.kind_words.1[at];
                 counts[kind] += if noun { 3 } else { 1 };
-                nouns[at] += usize::from(noun);
             }
         }
-        let kind = first_most(&counts)?;
-        let own = |at: &usize| self.kind_words.1[*at].0 == kind;
-        let noun = (0..nouns.len()).filter(own).max_by_key(|&at| (nouns[at], std::cmp::Reverse(at)));
+        Some(self.noun_of(first_most(&counts)?, text, places))
+    }
+
+    /// The noun by which these places call a company of this kind most often, or else the name of the kind.
+    pub(super) fn noun_of(&self, kind: usize, text: &str, places: impl Iterator<Item = Span>) -> &str {
+        let mut nouns = vec![0usize; self.words.len()];
+        for place in places {
+            for (_, at) in whole_words(&self.kind_words.0, text, place) {
+                nouns[at] += usize::from(self.kind_words.1[at] == (kind, true));
+            }
+        }
+        let noun = (0..nouns.len()).max_by_key(|&at| (nouns[at], std::cmp::Reverse(at)));
         let noun = noun.filter(|&at| nouns[at] > 0).map(|at| self.words[at].as_str());
         // The list names its kinds in the singular.
-        Some(noun.filter(|noun| !noun.ends_with('s')).unwrap_or(&self.kinds[kind].name))
+        noun.filter(|noun| !noun.ends_with('s')).unwrap_or(&self.kinds[kind].name)
     }
 
     /// The first kind in `text[within]` that is named by a noun.
@@ -183,10 +190,6 @@ impl Lists {
             .map(|(_, at)| self.kind_words.1[at])
             .find(|(_, noun)| *noun)
             .map(|(kind, _)| kind)
-    }
-
-    pub(super) fn kind_name(&self, kind: usize) -> &str {
-        &self.kinds[kind].name
     }
 }
 
