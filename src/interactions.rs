@@ -136,12 +136,12 @@ fn own_tale(story: &Story<'_>, segments: &[usize]) -> Option<Episode> {
         && cues.iter().zip(segments).any(happened)
         && !cues.iter().any(|cues| cues.serves);
     let first = segments.iter().zip(&cues).position(|(&at, cues)| cues.first || event(at))?;
-    tells.then(|| Episode { segments: segments[first..].to_vec(), name: None, kind: None })
+    tells.then(|| Episode { segments: segments[first..].to_vec(), ..Episode::default() })
 }
 
 fn draft(story: &Story<'_>, names: &Names, episode: &Episode) -> Draft {
     let sentences = episode.segments.iter().map(|&at| SentenceId::new(at as u32)).collect();
-    Draft { provider: provider(story, names, episode), sentences }
+    Draft { provider: episode.provider.or_else(|| provider(story, names, episode)), sentences }
 }
 
 /// What a mention weighs against the signs of a company, and the least weight of a name that is a provider's.

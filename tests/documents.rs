@@ -3,7 +3,7 @@
 //! The posts are not ours to pass on: they lie beside the project, and without them the tests are skipped. Sentences are
 //! found by a few of their words.
 #![cfg(feature = "embedded")]
-#![allow(clippy::unwrap_used)] // helpers of tests
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of tests
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -352,3 +352,21 @@ fn applause_and_shop_talk_are_no_tales() {
         &["Quillon Upholstery"],
     );
 }
+
+#[test]
+fn a_way_back_that_went_otherwise_is_another_episode() {
+    check(
+        "1 + courtesy Out to Borgo with Arvika Airways the crew were a joy.
+         1 + prompt_service We boarded in ten minutes.
+         2 - delay The return flight left five hours late.
+         2 - silence Nobody told us a word.",
+        &["Arvika Airways", "Arvika Airways"],
+    );
+    check(
+        "1 + courtesy Out to Borgo with Arvika Airways the crew were a joy.
+         1 + prompt_service We boarded in ten minutes.
+         1 + prompt_service The return flight was as quick.
+         1 + courtesy The crew sang.",
+        &["Arvika Airways"],
+    );
+}
