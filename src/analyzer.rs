@@ -423,7 +423,7 @@ impl Analyzer {
         let sentiments: Vec<Sentiment> = scores.iter().map(|scores| scores.sentiment).collect();
         let probs = |sentence: SentenceId| scores[sentence.index()].events.as_ref();
         let mut events = self.inner.extractor.extract(text, &segments, &content, probs);
-        let general = interactions::general(&scores, &content);
+        let general = interactions::general::find(text, &segments, &content, &scores, &events);
         // Advice and maxims tell of no event, however much they speak of apologies.
         events.retain(|event| !general[event.sentence.index()]);
 

@@ -5,7 +5,9 @@
 //! turns of phrase that open a new tale; and another provider by name who gets a tale of their own. A name that
 //! was told of brings its tale back.
 
+mod cues;
 mod episodes;
+pub(crate) mod general;
 mod lists;
 #[cfg(test)]
 mod measure;
@@ -17,7 +19,7 @@ mod turns;
 use std::collections::BTreeMap;
 
 use crate::events::{Event, EventGroup, Status};
-use crate::heads::SentenceScores;
+use crate::interactions::cues::Cues;
 use crate::interactions::episodes::Episode;
 use crate::interactions::lists::LISTS;
 use crate::interactions::names::Names;
@@ -69,22 +71,6 @@ pub(crate) struct Story<'a> {
     pub(crate) general: &'a [bool],
 }
 
-/// P(told) below which a sentence counts as talk in general. Reviews have little of it, and a sentence that is taken
-/// out of its interaction costs more than one that is left in: chosen on the dev reviews and stories.
-const TOLD: f32 = 0.2;
-
-/// Which sentences speak in general: advice, maxims, preambles. None where the model does not say, or where nothing
-/// else would be left.
-pub(crate) fn general(scores: &[SentenceScores], content: &[bool]) -> Vec<bool> {
-    let general: Vec<bool> = scores
-        .iter()
-        .zip(content)
-        .map(|(scores, &content)| content && scores.told.is_some_and(|told| told < TOLD))
-        .collect();
-    let left = general.iter().zip(content).any(|(&general, &content)| content && !general);
-    if left { general } else { vec![false; content.len()] }
-}
-
 /// Splits a story into interactions, in order of first appearance. A sentence is in one of them or in none.
 pub(crate) fn split(story: Story<'_>) -> Vec<Draft> {
     let turns = turns::read(story.text, story.segments, story.content);
@@ -128,33 +114,34 @@ fn tells_events(story: &Story<'_>, episode: &Episode) -> bool {
     })
 }
 
-/// What somebody who answers tells of their own dealings, if they do.
+/// What somebody who answers tells of their own dealings, if they do: something happened to them, and the provider did
+/// something in it. Applause, advice and shop talk ("our team", "I manage a call centre") are no dealings.
 fn own_tale(story: &Story<'_>, segments: &[usize]) -> Option<Episode> {
-    let words = |at: usize| story.segments[at].span.get(story.text).unwrap_or("");
-    let own = |at: usize| {
-        words(at).split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').any(|word| {
-            let word = word.to_lowercase();
-            matches!(
-                word.split(['\'', '’']).next(),
-                Some("i" | "we" | "me" | "us" | "my" | "our" | "mine" | "ours")
-            )
-        })
-    };
-    let events = |at: usize| {
+    let cues: Vec<Cues> =
+        segments.iter().map(|&at| cues::read(story.text, story.segments[at].span)).collect();
+    let event = |at: usize| {
         let from = story.events.partition_point(|event| event.sentence().index() < at);
         story.events[from..].iter().take_while(|event| event.sentence().index() == at).any(|event| {
             event.status() != Status::Unreal
                 && !matches!(event.event_type().group(), EventGroup::Customer | EventGroup::Custom)
         })
     };
-    let tells = segments.iter().any(|&at| events(at)) && segments.iter().any(|&at| own(at));
-    let first = segments.iter().position(|&at| own(at) || events(at))?;
-    tells.then(|| Episode { segments: segments[first..].to_vec(), name: None, kind: None })
+    let happened = |(cues, &at): (&Cues, &usize)| cues.concrete && event(at);
+    // A company that is quoted speaks to its customer: "we have refunded you".
+    let quoted = segments.iter().any(|&at| {
+        story.segments[at].span.get(story.text).is_some_and(|words| words.trim_start().starts_with('>'))
+    });
+    let lived = |cues: &Cues| cues.first && cues.concrete && (cues.own || !quoted);
+    let tells = cues.iter().any(lived)
+        && cues.iter().zip(segments).any(happened)
+        && !cues.iter().any(|cues| cues.serves);
+    let first = segments.iter().zip(&cues).position(|(&at, cues)| cues.first || event(at))?;
+    tells.then(|| Episode { segments: segments[first..].to_vec(), ..Episode::default() })
 }
 
 fn draft(story: &Story<'_>, names: &Names, episode: &Episode) -> Draft {
     let sentences = episode.segments.iter().map(|&at| SentenceId::new(at as u32)).collect();
-    Draft { provider: provider(story, names, episode), sentences }
+    Draft { provider: episode.provider.or_else(|| provider(story, names, episode)), sentences }
 }
 
 /// What a mention weighs against the signs of a company, and the least weight of a name that is a provider's.
@@ -176,7 +163,7 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
     let opened = episode.name.filter(|&name| weight(name).is_some());
     let places = || episode.segments.iter().map(|&at| story.segments[at].span);
     let kind = match episode.kind {
-        Some(kind) => Some(LISTS.kind_name(kind)),
+        Some(kind) => Some(LISTS.noun_of(kind, story.text, places())),
         None => LISTS.kind_of(story.text, places()),
     };
     // A tale that opened with a kind of company, "it came from an appliance store", is about that one.
@@ -194,21 +181,34 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
                 Some(_) => 1,
                 None => i32::from(names.all[name].company_words),
             };
-            (trust > 0 || weight >= NAMED || kind.is_none()).then_some((
+            (trust > 0 || weight >= NAMED || kind.is_none() && weight > 0).then_some((
                 trust,
                 weight,
                 std::cmp::Reverse(name),
             ))
         };
-        inside.keys().copied().filter_map(rank).max().map(|(_, _, name)| name.0)
+        let best = |person: bool| {
+            let fits = |name: &usize| {
+                let name = &names.all[*name];
+                name.is_person() == person && !name.is_place()
+            };
+            inside.keys().copied().filter(fits).filter_map(rank).max().map(|(_, _, name)| name.0)
+        };
+        // An employee's name is better than nothing.
+        best(false).or_else(|| best(true).filter(|_| kind.is_none()))
     });
     if let Some(name) = best {
         let mention = names.all[name].fullest(story.text)?;
         let told = mention.get(story.text).unwrap_or("");
         let words = |name: &str| name.split_whitespace().count();
-        // "Hilton Garden Inn" says more than the list's "Hilton", and "PNC" is as good as its "PNC Bank".
-        let listed = names.all[name].company.map(|company| LISTS.companies[company].name.as_str());
-        let listed = listed.filter(|listed| words(listed) >= words(told) && !listed.starts_with(told));
+        // "Hilton Garden Inn" says more than the list's "Hilton", and "PNC" is as good as its "PNC Bank"; but "United" is
+        // no name without the list.
+        let listed = names.all[name].company.map(|company| &LISTS.companies[company]).filter(|listed| {
+            let short = listed.short.iter().any(|short| short == told);
+            let prefix = listed.name.strip_prefix(told).is_some_and(|rest| rest.starts_with(' '));
+            words(&listed.name) >= words(told) && (short || !prefix)
+        });
+        let listed = listed.map(|listed| listed.name.as_str());
         return Some(listed.map_or(Provider::Named(mention), Provider::Known));
     }
     kind.map(Provider::Kind)

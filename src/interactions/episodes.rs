@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::events::{EventGroup, Status};
-use crate::interactions::Story;
 use crate::interactions::lists::LISTS;
 use crate::interactions::names::{Name, Names};
+use crate::interactions::{Provider, Story, provider};
 use crate::span::Span;
 
 /// A tale: whom it is about, and its segments.
@@ -20,6 +20,8 @@ pub(super) struct Episode {
     pub(super) name: Option<usize>,
     /// The kind of company that opened it, if one did.
     pub(super) kind: Option<usize>,
+    /// Whom it is about, where that was found by more than its own sentences.
+    pub(super) provider: Option<Provider>,
 }
 
 fn fixed(pattern: &str) -> Regex {
@@ -61,6 +63,22 @@ static AGAIN: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// "The return flight was another matter", "Our second visit": the same provider in a new episode, if it went otherwise.
+static NEXT: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?ix)^(?:and\ |but\ |however,?\ |then\ |on\ |for\ |now\ )?(?:the\ |our\ |my\ |a\ )?
+          (?:(?:return|inbound|homeward)(?:ing)?\ (?:flight|journey|leg|trip|from)|(?:i|we)\ flew\ back\b|way\ (?:back|home)\b
+            |(?:second|2nd|third|3rd|next|latest|most\ recent)\ (?:visit|time|trip|stay|appointment|flight)\b)",
+    )
+});
+
+/// "The difference between Dorn Brothers and Harrow & Finch."
+static CONTRASTS: LazyLock<Regex> = LazyLock::new(|| {
+    fixed(
+        r"(?i)\b(?:differences?|contrast(?:s|ed)?|compar(?:ed?|ing|ison)|versus|vs|unlike|worlds apart|tale of two)\b",
+    )
+});
+
 /// A line that announces general lessons.
 static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
@@ -86,24 +104,31 @@ pub(super) fn split(story: &Story<'_>, names: &Names, segments: &[usize]) -> Vec
     let tales = walk(story, names, &told, &labels);
     let kept = keep(story, names, tales, !labels.is_empty());
     match <[Episode; 1]>::try_from(kept) {
-        Ok([whole]) => again(story, whole).unwrap_or_else(|whole| side(story, names, whole)),
+        Ok([whole]) => again(story, names, whole).unwrap_or_else(|whole| side(story, names, whole)),
         Err(kept) => kept,
     }
 }
 
+/// How far apart the tones of two visits must be.
+const ANOTHER: f64 = 0.8;
+
 /// Parts the visits of a customer who gave a provider another chance.
-fn again(story: &Story<'_>, mut whole: Episode) -> Result<Vec<Episode>, Episode> {
-    let Some(cut) = whole.segments.iter().position(|&at| AGAIN.is_match(&line(story, at))) else {
-        return Err(whole);
-    };
+fn again(story: &Story<'_>, names: &Names, mut whole: Episode) -> Result<Vec<Episode>, Episode> {
+    let matches = |pattern: &Regex| whole.segments.iter().position(|&at| pattern.is_match(&line(story, at)));
     let events = |part: &[usize]| part.iter().any(|&at| has_event(story, at));
+    let other = |cut: &usize| {
+        let (first, second) = whole.segments.split_at(*cut);
+        (tone(story, first) - tone(story, second)).abs() > ANOTHER
+    };
+    let Some(cut) = matches(&AGAIN).or_else(|| matches(&NEXT).filter(other)) else { return Err(whole) };
     let (first, second) = whole.segments.split_at(cut);
-    if first.len() < SENTENCES || second.len() <= SENTENCES || !events(first) || !events(second) {
+    if first.len() < SENTENCES || second.len() < SENTENCES || !events(first) || !events(second) {
         return Err(whole);
     }
+    whole.provider = provider(story, names, &whole);
     let segments = whole.segments.split_off(cut);
-    let (name, kind) = (whole.name, whole.kind);
-    Ok(vec![whole, Episode { segments, name, kind }])
+    let second = Episode { segments, name: whole.name, kind: whole.kind, provider: whole.provider };
+    Ok(vec![whole, second])
 }
 
 /// How clear the tone of a tale and of a side remark against it must be.
@@ -115,7 +140,7 @@ const MENTIONS: usize = 3;
 /// Parts off what is told of a second, known company in the other tone: "Luckily, Amazon took it back" in a
 /// complaint about a maker. The remark needs an event of its own.
 fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
-    let overall = tone(story, &whole);
+    let overall = tone(story, &whole.segments);
     let score = |at: usize| story.sentiments.get(at).map_or(0.0, |s| f64::from(s.score()));
     // A company that is also told of in the tone of the whole is what the whole is about.
     let aside = |at: usize| overall.signum() * score(at) < -CLEAR && has_event(story, at);
@@ -135,14 +160,15 @@ fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
     if names.all[name].company.is_some_and(|company| kind == Some(&LISTS.companies[company].kind)) {
         return vec![whole];
     }
-    let segments: Vec<usize> =
+    let mut segments: Vec<usize> =
         names.all[name].mentions.iter().map(|(at, _)| *at).filter(|at| aside(*at)).collect();
+    segments.dedup();
     whole.segments.retain(|at| segments.binary_search(at).is_err());
     if whole.segments.is_empty() {
         whole.segments = segments;
         return vec![whole];
     }
-    vec![whole, Episode { segments, name: Some(name), kind: None }]
+    vec![whole, Episode { segments, name: Some(name), ..Episode::default() }]
 }
 
 /// The words of a segment; lines that were wrapped by hand are joined.
@@ -301,7 +327,10 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             announced = Some(at);
         }
         let label = labels.next_if(|label| label.at == at);
-        let here = &names.by_segment[at];
+        // Companies first: who is told of with a company does not turn the tale away from it.
+        let (companies, people): (Vec<usize>, Vec<usize>) =
+            names.by_segment[at].iter().partition(|&&name| !names.all[name].is_person());
+        let here: Vec<usize> = companies.iter().chain(&people).copied().collect();
         let mentioned = |name: usize| {
             let mentions = &names.all[name].mentions;
             let from = mentions.partition_point(|(segment, _)| *segment < at);
@@ -317,14 +346,14 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
                 tales.len() - 1
             }));
         }
-        for &name in here {
+        for &name in &here {
             if let Some(owner) = owners[name]
                 && !(opens && tales[owner].episode.name != Some(name) && Some(owner) == current)
             {
                 // A known company of which an event is told, without a word of the one told of so far.
                 let known = names.all[name].company.is_some()
                     && has_event(story, at)
-                    && !here.iter().any(|&other| owners[other].is_some() && owners[other] == current);
+                    && !companies.iter().any(|&other| owners[other].is_some() && owners[other] == current);
                 if turned.is_none() && (known || mentioned(name).any(|span| returns(story, at, span))) {
                     turned = Some(owner);
                 }
@@ -332,6 +361,11 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             }
             let Name { strength, company_words, .. } = names.all[name];
             let strong = strength >= STRONG || company_words && strength >= 1 || opens;
+            // A person is met within a tale; a company may bear one's name where a phrase opens it.
+            let person = names.all[name].is_person() && !opens && label.is_none();
+            if person || names.all[name].is_place() {
+                continue;
+            }
             let opener = label.is_some() || current.is_none();
             if !(strong || opener && strength >= 2) {
                 continue;
@@ -374,7 +408,7 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
         }
         current = Some(owner);
         tales[owner].episode.segments.push(at);
-        for &name in here {
+        for &name in &here {
             owners[name] = owners[name].or(Some(owner));
         }
     }
@@ -385,11 +419,22 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
 const CONTRAST: f64 = 0.4;
 
 /// Mean sentiment of the sentences that are not neutral, −1..=1.
-fn tone(story: &Story<'_>, episode: &Episode) -> f64 {
-    let polar =
-        episode.segments.iter().filter_map(|&at| story.sentiments.get(at)).filter(|s| s.neutral() < 0.5);
+fn tone(story: &Story<'_>, segments: &[usize]) -> f64 {
+    let polar = segments.iter().filter_map(|&at| story.sentiments.get(at)).filter(|s| s.neutral() < 0.5);
     let (sum, many) = polar.fold((0.0, 0.0), |(sum, many), s| (sum + f64::from(s.score()), many + 1.0));
     if many > 0.0 { sum / many } else { 0.0 }
+}
+
+/// Whether a sentence sets two companies against each other that both have a tale.
+fn contrasted(story: &Story<'_>, names: &Names, kept: &[Episode]) -> bool {
+    let mut told = kept.iter().flat_map(|episode| &episode.segments).filter(|&&at| {
+        let owners = |name: &usize| kept.iter().any(|episode| episode.name == Some(*name));
+        let mut here: Vec<usize> = names.by_segment[at].iter().copied().filter(owners).collect();
+        here.sort_unstable();
+        here.dedup();
+        here.len() > 1 && CONTRASTS.is_match(&line(story, at))
+    });
+    told.next().is_some()
 }
 
 /// A provider that is only mentioned has no tale of its own: its sentences go to the tale around them. Nor has
@@ -404,15 +449,15 @@ fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> V
     let (kept, small): (Vec<Tale>, Vec<Tale>) = tales.into_iter().partition(stands);
     let mut kept: Vec<Episode> = kept.into_iter().map(|tale| tale.episode).collect();
     let mut small: Vec<Episode> = small.into_iter().map(|tale| tale.episode).collect();
-    let tones: Vec<f64> = kept.iter().map(|episode| tone(story, episode)).collect();
+    let tones: Vec<f64> = kept.iter().map(|episode| tone(story, &episode.segments)).collect();
     let most = tones.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let least = tones.iter().copied().fold(f64::INFINITY, f64::min);
-    let contrast = most - least > CONTRAST;
+    let contrast = most - least > CONTRAST || contrasted(story, names, &kept);
     if !contrast && !labelled {
         let mut segments: Vec<usize> =
             kept.iter().chain(&small).flat_map(|episode| episode.segments.iter().copied()).collect();
         segments.sort_unstable();
-        return vec![Episode { segments, name: None, kind: None }];
+        return vec![Episode { segments, ..Episode::default() }];
     }
     if kept.is_empty() {
         kept.append(&mut small);

@@ -1,6 +1,7 @@
-//! The lists of `data/providers/`: known companies, and the words by which a kind of company is known.
+//! The lists of `data/providers/`: known companies, the words by which a kind of company is known, and those that
+//! tell names from other words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -13,6 +14,8 @@ use crate::span::Span;
 pub(super) struct Company {
     /// As it is written in results.
     pub(super) name: String,
+    /// Spellings that are ordinary words and need the full name beside them.
+    pub(super) short: Vec<String>,
     pub(super) kind: String,
 }
 
@@ -38,6 +41,41 @@ struct Companies {
 struct Kinds {
     kind: Vec<Kind>,
 }
+
+/// Words by which names are told from other words, and companies from people: see the file for each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Words {
+    pub(super) common: HashSet<String>,
+    pub(super) company: HashSet<String>,
+    pub(super) titles: HashSet<String>,
+    pub(super) to_company: HashSet<String>,
+    pub(super) placed: HashSet<String>,
+    pub(super) serves: HashSet<String>,
+    pub(super) roles: HashSet<String>,
+    pub(super) pronouns: HashSet<String>,
+    pub(super) owners: HashSet<String>,
+    pub(super) near: HashSet<String>,
+    pub(super) given: HashSet<String>,
+    pub(super) places: HashSet<String>,
+    pub(super) behind: HashSet<String>,
+    pub(super) leads: HashSet<String>,
+    pub(super) turns: HashSet<String>,
+    pub(super) kinds: HashSet<String>,
+    pub(super) travels: HashSet<String>,
+    pub(super) toward: HashSet<String>,
+    /// Of `ordinary.txt`.
+    #[serde(skip)]
+    pub(super) ordinary: HashSet<String>,
+}
+
+pub(super) static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let words: Words =
+        toml::from_str(include_str!("../../data/providers/words.toml")).expect("the lists of words");
+    let ordinary =
+        include_str!("../../data/providers/ordinary.txt").lines().filter(|line| !line.starts_with('#'));
+    Words { ordinary: ordinary.flat_map(str::split_whitespace).map(str::to_owned).collect(), ..words }
+});
 
 /// All lists, ready to be searched for.
 pub(super) struct Lists {
@@ -69,7 +107,7 @@ impl Lists {
             for (spellings, any_case, from) in names.chain(listed.cased.iter().map(|row| (row, false, 1))) {
                 let Some(name) = spellings.first() else { continue };
                 let at = companies.iter().position(|company| company.name == *name).unwrap_or_else(|| {
-                    companies.push(Company { name: name.clone(), kind: kind.clone() });
+                    companies.push(Company { name: name.clone(), kind: kind.clone(), short: Vec::new() });
                     companies.len() - 1
                 });
                 for spelling in &spellings[from..] {
@@ -77,6 +115,7 @@ impl Lists {
                         any_words.push(spelling.clone());
                         any_at.push(at);
                     } else {
+                        companies[at].short.push(spelling.clone());
                         cased_words.push(spelling.clone());
                         cased_at.push(at);
                     }
@@ -120,22 +159,29 @@ impl Lists {
 
     /// What the company in these places is called that is never named: the noun used most often of the kind
     /// whose words are used most, or else the name of that kind. Nouns count three times.
-    pub(super) fn kind_of(&self, text: &str, places: impl Iterator<Item = Span>) -> Option<&str> {
+    pub(super) fn kind_of(&self, text: &str, places: impl Iterator<Item = Span> + Clone) -> Option<&str> {
         let mut counts = vec![0usize; self.kinds.len()];
-        let mut nouns = vec![0usize; self.words.len()];
-        for place in places {
+        for place in places.clone() {
             for (_, at) in whole_words(&self.kind_words.0, text, place) {
                 let (kind, noun) = self.kind_words.1[at];
                 counts[kind] += if noun { 3 } else { 1 };
-                nouns[at] += usize::from(noun);
             }
         }
-        let kind = first_most(&counts)?;
-        let own = |at: &usize| self.kind_words.1[*at].0 == kind;
-        let noun = (0..nouns.len()).filter(own).max_by_key(|&at| (nouns[at], std::cmp::Reverse(at)));
+        Some(self.noun_of(first_most(&counts)?, text, places))
+    }
+
+    /// The noun by which these places call a company of this kind most often, or else the name of the kind.
+    pub(super) fn noun_of(&self, kind: usize, text: &str, places: impl Iterator<Item = Span>) -> &str {
+        let mut nouns = vec![0usize; self.words.len()];
+        for place in places {
+            for (_, at) in whole_words(&self.kind_words.0, text, place) {
+                nouns[at] += usize::from(self.kind_words.1[at] == (kind, true));
+            }
+        }
+        let noun = (0..nouns.len()).max_by_key(|&at| (nouns[at], std::cmp::Reverse(at)));
         let noun = noun.filter(|&at| nouns[at] > 0).map(|at| self.words[at].as_str());
         // The list names its kinds in the singular.
-        Some(noun.filter(|noun| !noun.ends_with('s')).unwrap_or(&self.kinds[kind].name))
+        noun.filter(|noun| !noun.ends_with('s')).unwrap_or(&self.kinds[kind].name)
     }
 
     /// The first kind in `text[within]` that is named by a noun.
@@ -144,10 +190,6 @@ impl Lists {
             .map(|(_, at)| self.kind_words.1[at])
             .find(|(_, noun)| *noun)
             .map(|(kind, _)| kind)
-    }
-
-    pub(super) fn kind_name(&self, kind: usize) -> &str {
-        &self.kinds[kind].name
     }
 }
 

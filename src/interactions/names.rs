@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::interactions::lists::LISTS;
+use crate::interactions::lists::{LISTS, WORDS};
 use crate::segment::Segment;
 use crate::span::Span;
 
@@ -18,9 +18,25 @@ pub(super) struct Name {
     /// Its own words show a company: `FlowRite`, `Tommyknocker Auto`, `Wool & Whimsy`.
     pub(super) company_words: bool,
     placed: bool,
+    /// Its words or what stands around it show a person: an employee, or a customer who is told of.
+    person: bool,
+    /// Called "Mr" or "Dr": mostly a doctor or craftsman with a business of their own.
+    titled: bool,
+    /// All of its spellings are places.
+    place: bool,
 }
 
 impl Name {
+    /// Whether this is a town or country and no company.
+    pub(super) fn is_place(&self) -> bool {
+        self.place && self.company.is_none()
+    }
+
+    /// Whether this is a person by name and no company that bears one.
+    pub(super) fn is_person(&self) -> bool {
+        self.person && !self.titled && self.company.is_none() && !self.company_words
+    }
+
     /// The most complete mention: the one with the most words, the first of these.
     pub(super) fn fullest(&self, text: &str) -> Option<Span> {
         let words = |span: &Span| span.get(text).unwrap_or("").split_whitespace().count();
@@ -42,61 +58,9 @@ struct Word<'t> {
     span: Span,
 }
 
-/// Words that are written with a capital letter and are no names: starts of sentences, times, titles of people.
-const COMMON: &str = " i i'm i've i'd i'll a an the this that these those there here he she it its it's they we you your my \
-our his her their who what when where why how which while if in on at to of for from by with without as and or but so yet \
-not no yes nor than then now just also after before since until because although though even only once first second third \
-last next finally later still again never ever always all any some every each both either neither none most many much more \
-less few several other another such same own very too quite really please thanks thank sorry hello hi dear ok okay well oh \
-wow omg lol fyi ps nb edit update note don't didn't won't can't couldn't wouldn't isn't wasn't aren't doesn't do did does is \
-was are were be been being have has had having will would could should can may might must shall let let's get got go going \
-gone went come came take took make made give gave find found keep kept put say said tell told ask asked call called use used \
-try tried see saw look looked think thought know knew want wanted need needed feel felt buy bought pay paid order ordered \
-monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october \
-november december jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun christmas thanksgiving easter \
-am pm tv usb pc cd dvd gps wifi wi-fi phd ceo usa us uk eu nyc la english german french spanish italian american british \
-european asian chinese japanese mexican indian god lord mr mrs ms dr sir madam mom dad mum mother father husband wife \
-great good bad best worst awful terrible horrible excellent amazing poor nice love avoid beware overall anyway however \
-unfortunately luckily fortunately sadly obviously honestly basically actually apparently eventually meanwhile instead \
-customer service staff manager management support company product quality price team people everyone everybody nobody \
-someone anyone nothing everything something total complete absolutely definitely highly super stay far new old big small \
-two three four five six seven eight nine ten one part day days week weeks month months year years time times today yesterday \
-tomorrow tonight morning afternoon evening night room food bank hotel airline flight store shop restaurant phone email call \
-card account bill credit debit money refund delivery order website app online internet exhibit counter xx xxxx xxx internet \
-asap enter half apologies diy faq ii iii iv atm id pin apr rv suv suvs url ac a/c dj vip llc inc fdic cfpb fcra ssn consumer bureau protection social security federal state north south east west student students half genius ";
-
-/// Words that end or make up the name of a company.
-const COMPANY: &str = " bank airline credit parking hotel inn motel hostel resort airlines airways air plumbing motors auto automotive savings mobile \
-electronics kitchens rental rentals cafe café restaurant grill pizza pizzeria bakery bakehouse pharmacy drug drugs insurance \
-telecom wireless store stores shop center centre clinic hospital vet vets towing repair repairs services service company co \
-corp express union college colleges university gym fitness spa salon exchange box-office diner bar pub garage cleaners \
-cleaning laundry furniture mortgage lending financial group electric energy water gas cable broadband travel tours books \
-market foods deli bistro kitchen house court lodge suites nursery dental dentistry optical glass tire tires roofing heating \
-moving movers storage logistics couriers courier outfitters supply hardware solutions systems media communications \
-association institute academy school trust society council library ";
-
-const TITLES: &str = " mr mrs ms miss dr prof sir ";
-
-/// Words before a name that speak for a company.
-const TO_COMPANY: &str = " at from with by via through called rang phoned emailed contacted texted tried used use using recommend \
-called visited chose booked joined thanks thank love hate avoid ";
-
-/// Those of them that stand before places as well.
-const PLACED: &str = " at from via through visited ";
-
-/// Words after a name that speak for somebody who serves.
-const SERVES: &str = " told said says sent emailed charged refused offered gave has had have is was were are will won't did didn't \
-does doesn't wanted came replaced took answered finally never customer support service staff store app website tech \
-technician rep reps agent agents employee employees owes fixed repaired still must should would took can can't could \
-couldn't just also ";
-
-fn listed(list: &str, word: &str) -> bool {
+fn listed(list: &HashSet<String>, word: &str) -> bool {
     let lower = word.to_lowercase().replace('’', "'");
-    let mut key = String::with_capacity(lower.len() + 2);
-    key.push(' ');
-    key.push_str(lower.strip_suffix("'s").unwrap_or(&lower));
-    key.push(' ');
-    list.contains(&key)
+    list.contains(lower.strip_suffix("'s").unwrap_or(&lower))
 }
 
 fn words(text: &str, within: Span) -> Vec<Word<'_>> {
@@ -124,7 +88,7 @@ fn words(text: &str, within: Span) -> Vec<Word<'_>> {
         let word = &part[start..end];
         found.push(Word { text: word, span });
         // "Mr. Kessler" is one name, and so is "Wool & Whimsy".
-        if listed(TITLES, word) && matches!(chars.peek(), Some((_, '.'))) {
+        if listed(&WORDS.titles, word) && matches!(chars.peek(), Some((_, '.'))) {
             chars.next();
         } else if let Some((_, ' ')) = chars.peek()
             && part[end..].starts_with(" & ")
@@ -134,6 +98,15 @@ fn words(text: &str, within: Span) -> Vec<Word<'_>> {
         }
     }
     found
+}
+
+/// Whether a word inside the sentence looks like a name.
+pub(super) fn has_name(text: &str, within: Span) -> bool {
+    !shouted(within.get(text).unwrap_or(""))
+        && words(text, within)
+            .iter()
+            .skip(1)
+            .any(|word| capital(word.text) && word.text.len() > 1 && !listed(&WORDS.common, word.text))
 }
 
 fn capital(word: &str) -> bool {
@@ -175,7 +148,13 @@ struct Mention {
     placed: bool,
     /// Alone at the start of its sentence: only counts if the name stands elsewhere, too.
     weak: bool,
+    place: bool,
+    person: bool,
+    titled: bool,
 }
+
+/// What speaks against a name that is an ordinary word.
+const ORDINARY: i32 = 3;
 
 pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names {
     let told = |at: usize| content.get(at).copied().unwrap_or(true);
@@ -188,7 +167,7 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
         for &(span, company) in &known {
             // "Wizz" is Wizz Air.
             let head = span.get(text).unwrap_or("").split_whitespace().next().unwrap_or("").to_lowercase();
-            let telling = head.len() > 2 && !listed(COMMON, &head) && !listed(COMPANY, &head);
+            let telling = head.len() > 2 && !listed(&WORDS.common, &head) && !listed(&WORDS.company, &head);
             let keys: Vec<String> =
                 [Some(format!("#{company}")), telling.then_some(head)].into_iter().flatten().collect();
             mentions.push(Mention {
@@ -200,6 +179,9 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
                 company_words: true,
                 placed: false,
                 weak: false,
+                place: false,
+                person: false,
+                titled: false,
             });
         }
         if shouted(segment.span.get(text).unwrap_or("")) {
@@ -211,26 +193,58 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
             let word = &words[from];
             // "the Hotel Kranich": a common word that is part of a name.
             let next = words.get(from + 1).filter(|next| !next.broken_from(text, word) && capital(next.text));
-            let leads =
-                from > 0 && listed(COMPANY, word.text) && next.is_some_and(|next| !listed(COMMON, next.text));
+            let at_start = || words.get(from + 2).is_some_and(|third| listed(&WORDS.company, third.text));
+            let leads = (from > 0 || listed(&WORDS.leads, word.text) && at_start())
+                && (listed(&WORDS.company, word.text) || listed(&WORDS.leads, word.text))
+                && next.is_some_and(|next| !listed(&WORDS.common, next.text));
             let name = |word: &Word<'_>| {
                 capital(word.text)
                     && !taken(word.span)
-                    && (!listed(COMMON, word.text) || listed(TITLES, word.text))
+                    && (!listed(&WORDS.common, word.text) || listed(&WORDS.titles, word.text))
             };
             if !(name(word) || leads && capital(word.text)) {
                 from += 1;
                 continue;
             }
             let mut to = from + 1;
-            while to < words.len()
-                && !words[to].broken_from(text, &words[to - 1])
-                && (name(&words[to]) || capital(words[to].text) && listed(COMPANY, words[to].text))
-            {
-                to += 1;
+            let part = |word: &Word<'_>| {
+                name(word) || capital(word.text) && !taken(word.span) && listed(&WORDS.company, word.text)
+            };
+            let joined = |at: usize| at < words.len() && !words[at].broken_from(text, &words[at - 1]);
+            loop {
+                let owner = words[to - 1].text.ends_with("'s") || words[to - 1].text.ends_with("’s");
+                // "Virgil's CD-500" is a thing of Virgil's, "Haskell's Home Center" is a name.
+                let named = || {
+                    let rest = words[to..].iter().take_while(|word| capital(word.text));
+                    rest.take(3).any(|word| listed(&WORDS.company, word.text))
+                };
+                if owner && !named() {
+                    break;
+                } else if joined(to) && part(&words[to]) {
+                    to += 1;
+                } else if joined(to)
+                    && joined(to + 1)
+                    && part(&words[to + 1])
+                    && links(&words[from..to], &words[to])
+                    && !taken(words[to].span)
+                {
+                    to += 2;
+                } else {
+                    break;
+                }
             }
+            // "Kent hotel".
+            to += usize::from(joined(to) && WORDS.behind.contains(words[to].text) && !taken(words[to].span));
             let run = &words[from..to];
-            if let Some(mention) = mention(text, at, run, words[..from].last(), words.get(to), from == 0) {
+            if let Some(mut mention) = mention(text, at, run, words[..from].last(), words.get(to), from == 0)
+            {
+                mention.person |= acts_as_person(&words, from, to);
+                // "My little Quillon 300" is a thing.
+                mention.strength -= if owned(&words[..from]) { 2 } else { 0 };
+                mention.place |= !mention.company_words && visited(&words, from, to);
+                mention.strength += if turned_to(&words[..from]) { 2 } else { 0 };
+                mention.strength +=
+                    if words.get(to).is_some_and(|word| WORDS.kinds.contains(word.text)) { 2 } else { 0 };
                 mentions.push(mention);
             }
             from = to;
@@ -243,7 +257,7 @@ impl Word<'_> {
     /// Whether more than a space or ` & ` stands between this word and the one before it.
     fn broken_from(&self, text: &str, before: &Word<'_>) -> bool {
         let gap = text.get(before.span.end()..self.span.start()).unwrap_or("");
-        !(gap == " " || gap == " & " || gap == ". " && listed(TITLES, before.text))
+        !(gap == " " || gap == " & " || gap == ". " && listed(&WORDS.titles, before.text))
     }
 }
 
@@ -262,23 +276,34 @@ fn mention(
             span = Span::new(span.start(), span.end() - ending.len());
         }
     }
+    // "Harrow Credit Inc."
+    if matches!(run.last()?.text, "Inc" | "Ltd" | "Co" | "Corp") && text[span.end()..].starts_with('.') {
+        span = Span::new(span.start(), span.end() + 1);
+    }
     let bare = |word: &str| {
         let lower = word.to_lowercase().replace('’', "'");
         lower.strip_suffix("'s").unwrap_or(&lower).to_owned()
     };
-    let keys: Vec<String> = run
+    let mut keys: Vec<String> = run
         .iter()
         .map(|word| word.text)
         .filter(|word| {
-            !listed(TITLES, word) && !listed(COMMON, word) && !listed(COMPANY, word) && word.len() > 1
+            !listed(&WORDS.titles, word)
+                && !listed(&WORDS.common, word)
+                && !listed(&WORDS.company, word)
+                && word.len() > 1
         })
         .map(bare)
         .collect();
+    // "M & T Bank" has no word that tells.
+    if keys.is_empty() && words.contains(" & ") {
+        keys.push(words.to_lowercase());
+    }
     if keys.is_empty() {
         return None;
     }
     let mut strength = 0;
-    strength += if run.len() > 1 && run.iter().any(|word| listed(COMPANY, word.text)) { 2 } else { 0 };
+    strength += if run.len() > 1 && run.iter().any(|word| listed(&WORDS.company, word.text)) { 2 } else { 0 };
     strength += if run.iter().any(|word| camel(word.text)) { 2 } else { 0 };
     strength += if words.contains(" & ") { 2 } else { 0 };
     let company_words = strength >= 2;
@@ -287,7 +312,8 @@ fn mention(
     strength -= i32::from(run.len() == 1 && letters <= 4 && !words.chars().any(char::is_lowercase));
     let possessive = words.ends_with("'s") || words.ends_with("’s");
     let alone = after.is_none_or(|after| {
-        text.get(run[run.len() - 1].span.end()..after.span.start()) != Some(" ") || listed(COMMON, after.text)
+        text.get(run[run.len() - 1].span.end()..after.span.start()) != Some(" ")
+            || listed(&WORDS.common, after.text)
     });
     strength += i32::from(possessive && alone);
     strength += i32::from(segment == 0);
@@ -295,16 +321,22 @@ fn mention(
     if let Some(before) = before {
         let gap = text.get(before.span.end()..run[0].span.start())?;
         if gap == " " {
-            strength += i32::from(listed(TO_COMPANY, before.text));
-            placed = listed(PLACED, before.text);
+            strength += i32::from(listed(&WORDS.to_company, before.text));
+            placed = listed(&WORDS.placed, before.text);
             strength -= if before.text.eq_ignore_ascii_case("in") { 2 } else { 0 };
         }
     }
     if let Some(after) = after {
         let gap = text.get(run.last()?.span.end()..after.span.start())?;
-        strength += i32::from(gap == " " && listed(SERVES, after.text));
+        strength += i32::from(gap == " " && listed(&WORDS.serves, after.text));
     }
-    strength -= if listed(TITLES, run[0].text) { 1 } else { 0 };
+    strength -= if listed(&WORDS.titles, run[0].text) { 1 } else { 0 };
+    // "Late", "SIGN UP".
+    let plain = keys.iter().all(|key| WORDS.ordinary.contains(key));
+    let loud = run.len() > 1 && !words.chars().any(char::is_lowercase);
+    strength -= if plain && (run.len() == 1 || loud) { ORDINARY } else { 0 };
+    strength -= i32::from(plain && run.len() > 1 && !loud);
+    let place = keys.iter().all(|key| WORDS.places.contains(key)) && !company_words;
     Some(Mention {
         segment,
         span,
@@ -314,7 +346,63 @@ fn mention(
         company_words,
         placed,
         weak: first && run.len() == 1 && !camel(words),
+        place,
+        titled: listed(&WORDS.titles, run[0].text),
+        person: run.len() <= 2 && !(possessive && alone) && listed(&WORDS.given, run[0].text),
     })
+}
+
+/// Words from the start of a sentence within which a name is what the sentence is about: "According to Rashid, he".
+const SUBJECT: usize = 3;
+
+/// Whether what stands around the words `from..to` shows that they name a person: "our server Piotr", "a man named
+/// Piotr", "Piotr said that he".
+fn acts_as_person(words: &[Word<'_>], from: usize, to: usize) -> bool {
+    let is = |at: Option<usize>, list: &HashSet<String>| {
+        at.and_then(|at| words.get(at)).is_some_and(|word| listed(list, word.text))
+    };
+    // The first that comes of a pronoun and another name.
+    let told = words[to..].iter().find_map(|word| {
+        let pronoun = listed(&WORDS.pronouns, word.text);
+        (pronoun || capital(word.text) && !listed(&WORDS.common, word.text)).then_some(pronoun)
+    });
+    is(from.checked_sub(1), &WORDS.roles) || from < SUBJECT && to - from <= 2 && told == Some(true)
+}
+
+/// Whether a word that is no name stands within one: "Liberty First Credit Union", "Motel 6 North", "Bank of Ohio".
+fn links(before: &[Word<'_>], word: &Word<'_>) -> bool {
+    let inside = capital(word.text) && listed(&WORDS.leads, word.text);
+    let number = word.text.chars().all(char::is_numeric);
+    let of = word.text == "of" && before.iter().any(|word| listed(&WORDS.company, word.text));
+    inside || number || of
+}
+
+/// Whether a name is that of a place: "we flew from Arvika to Borgo", "Arvika airport".
+fn visited(words: &[Word<'_>], from: usize, to: usize) -> bool {
+    let near = &words[from.saturating_sub(NEAR)..from];
+    let toward = near.last().is_some_and(|word| listed(&WORDS.toward, word.text));
+    toward && near.iter().any(|word| listed(&WORDS.travels, word.text))
+        || words.get(to).is_some_and(|word| matches!(word.text, "airport" | "Airport"))
+}
+
+/// "I went to Quillon", "when I wrote to Quillon".
+fn turned_to(before: &[Word<'_>]) -> bool {
+    let [.., first, second] = before else { return false };
+    second.text == "to" && listed(&WORDS.turns, first.text)
+}
+
+/// How many words before a name are looked at.
+const NEAR: usize = 6;
+
+/// Whether the words before a name make it somebody's thing: "my new", "an old".
+fn owned(before: &[Word<'_>]) -> bool {
+    let [.., first, second] = before else { return false };
+    let owner = |word: &Word<'_>| listed(&WORDS.owners, word.text);
+    if listed(&WORDS.placed, first.text) && second.text.eq_ignore_ascii_case("a") {
+        // "We stayed at a Quillon Plaza."
+        return false;
+    }
+    owner(second) || owner(first) && !capital(second.text) && !listed(&WORDS.near, second.text)
 }
 
 /// Mentions that share a telling word are one name.
@@ -353,6 +441,9 @@ fn gather(mentions: Vec<Mention>, lower: &HashSet<String>, segments: usize) -> N
         name.strength += mention.strength - i32::from(mention.placed && name.placed);
         name.placed |= mention.placed;
         name.company_words |= mention.company_words;
+        name.person |= mention.person;
+        name.titled |= mention.titled;
+        name.place = mention.place && (name.place || name.mentions.len() == 1);
         by_segment[mention.segment].push(at);
     }
     Names { all, by_segment }

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 
 use crate::events::{Actor, Event, EventType, Status};
-use crate::heads::SentenceScores;
-use crate::interactions::{Draft, Story, general, split};
+use crate::interactions::{Draft, Story, split};
 use crate::segment::{BlockKind, Segment};
 use crate::sentiment::Sentiment;
 use crate::span::{SentenceId, Span};
@@ -298,10 +297,76 @@ fn talk_in_general_is_in_no_interaction() {
 }
 
 #[test]
-fn a_text_that_only_talks_in_general_keeps_its_sentences() {
-    let scores = |told| SentenceScores { sentiment: Sentiment::NEUTRAL, events: None, told };
-    let low = [scores(Some(0.1)), scores(Some(0.1))];
-    assert_eq!(general(&low, &[true, true]), [false, false]);
-    let one = [scores(Some(0.1)), scores(Some(0.9)), scores(Some(0.1)), scores(None)];
-    assert_eq!(general(&one, &[true, true, false, true]), [true, false, false, false]);
+fn a_quoted_reply_is_not_what_the_customer_tells() {
+    check(
+        "1 - silence I rang Quillon Chairs three times and nobody rang back.
+         1 - delay The chair was due in May.
+         x 0 _ On 3 June, Quillon Chairs wrote:
+         . 0 apology > We are sorry, and we have refunded your deposit.
+         . 0 compensation > We offered you a voucher.
+         1 - broken_promise The voucher never came either.",
+        &["Quillon Chairs"],
+    );
+    // But a mail that is only passed on is all there is.
+    check("1 - delay > My chair was due in May.\n1 - silence > I rang three times for nothing.", &[""]);
+}
+
+#[test]
+fn employees_do_not_part_a_tale_from_its_company() {
+    check(
+        "1 + courtesy I took my old pram to Harrow & Finch and it began well.
+         1 + courtesy Tobias showed me three wheels and said he would find a fourth.
+         1 + extra_effort Tobias stayed until nine.
+         2 0 _ And now the bad experience.
+         2 0 _ It came from a garage.
+         2 - delay We have waited since March.
+         2 - dishonesty They told us a lie on every call.",
+        &["Harrow & Finch", "garage"],
+    );
+}
+
+#[test]
+fn two_companies_that_are_set_against_each_other_are_two() {
+    check(
+        "1 0 _ Rashid tells of the difference between Lenovo and Samsung.
+         1 - silence According to Rashid, his Lenovo laptop broke and nobody came.
+         1 - compensation After weeks he had his money back from Lenovo.
+         2 - service_failure His Samsung screens have failed as well, and yet he likes to go.
+         2 - fix According to Rashid, the Samsung people mended them while he waited.",
+        &["Lenovo", "Samsung"],
+    );
+}
+
+#[test]
+fn applause_and_shop_talk_are_no_tales() {
+    check(
+        "1 0 _ We took the sofa to Quillon Upholstery in spring.
+         1 + competence They matched a cloth from 1974.
+         1 + kept_promise It was back on the day they had named.
+         x 0 _ 2 Comments
+         x 0 _ Petra V. says: 4 May at 10:12
+         . + _ I used to manage a call centre.
+         . + courtesy They cared because it was in their blood.
+         x 0 _ Bram says: 5 May at 07:40
+         . + competence This is what great service looks like.",
+        &["Quillon Upholstery"],
+    );
+}
+
+#[test]
+fn a_way_back_that_went_otherwise_is_another_episode() {
+    check(
+        "1 + courtesy Out to Borgo with Arvika Airways the crew were a joy.
+         1 + prompt_service We boarded in ten minutes.
+         2 - delay The return flight left five hours late.
+         2 - silence Nobody told us a word.",
+        &["Arvika Airways", "Arvika Airways"],
+    );
+    check(
+        "1 + courtesy Out to Borgo with Arvika Airways the crew were a joy.
+         1 + prompt_service We boarded in ten minutes.
+         1 + prompt_service The return flight was as quick.
+         1 + courtesy The crew sang.",
+        &["Arvika Airways"],
+    );
 }

@@ -2,7 +2,7 @@
 //!
 //! Forums and comment sections announce each author in a line of its own: "Dermot K. says:", "Julie_W - Member -
 //! Posts: 88", "Reply by old_tel, 3 Oct". What stands before the first comment is the main story; an author who
-//! comes back goes on with their own.
+//! comes back goes on with their own. Lines that begin with ">" quote somebody else, as mail programs do.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -68,6 +68,7 @@ const FURNITURE: [&str; 12] = [
 ];
 
 pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Turns {
+    let quoted = quoted(text, segments, content);
     let mut names: HashMap<String, usize> = HashMap::new();
     // The main author may be unknown for the whole story.
     let mut main: Option<String> = None;
@@ -78,6 +79,11 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Turns 
     for (at, segment) in segments.iter().enumerate() {
         let line = segment.span.get(text).unwrap_or("").trim();
         let furniture = !content.get(at).copied().unwrap_or(true);
+        if quoted.as_ref().is_some_and(|quoted| quoted[at]) {
+            let next = names.len() + 1;
+            author.push(Some(*names.entry(QUOTED.to_owned()).or_insert(next)));
+            continue;
+        }
         if line.len() <= LINE && is(&SECTION, line) {
             in_comments = told > 0;
             author.push(None);
@@ -108,6 +114,28 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Turns 
         author.push(if is(&NAME_THEN_WORDS, line) && in_comments { Some(current) } else { None });
     }
     Turns { author }
+}
+
+/// Stands for whoever is quoted; no name of an author has it.
+const QUOTED: &str = ">";
+
+/// Which segments stand in lines that begin with ">", or `None` where nothing else is told.
+fn quoted(text: &str, segments: &[Segment], content: &[bool]) -> Option<Vec<bool>> {
+    let mut line = 0;
+    let mut from = 0;
+    let mut quoted = Vec::with_capacity(segments.len());
+    for segment in segments {
+        let start = segment.span.start();
+        if let Some(end) = text.get(from..start).and_then(|before| before.rfind('\n')) {
+            line = from + end + 1;
+        }
+        from = start;
+        quoted
+            .push(text.get(line..).is_some_and(|line| line.trim_start_matches([' ', '\t']).starts_with('>')));
+    }
+    let own = |at: &usize| !quoted[*at] && content.get(*at).copied().unwrap_or(true);
+    let several = (0..segments.len()).filter(own).take(2).count() > 1;
+    (several && quoted.contains(&true)).then_some(quoted)
 }
 
 fn is(pattern: &LazyLock<Regex>, line: &str) -> bool {

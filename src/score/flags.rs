@@ -24,7 +24,8 @@ pub enum Flag {
     /// A failure was answered, no further one came, and the story ends well (de Matos, Henrique and Rossi 2007).
     ServiceRecovery,
     /// A good start, and from some failure on nothing that made it good: a decline during the encounter, which
-    /// costs more than the same performance in another order (Hansen and Danaher 1999).
+    /// costs more than the same performance in another order (Hansen and Danaher 1999). To be told what went wrong
+    /// is good, but makes nothing good alone.
     ///
     /// The story is parted before a failure that no recovery answers, in its own sentence or later. The part
     /// before it tells of something done well and speaks for the provider; the part from there on speaks
@@ -79,7 +80,11 @@ pub(super) fn flags(
     let deviated = linked(LinkKind::DoubleDeviation).next().is_some();
     let answered = linked(LinkKind::Answers).map(|link| events[link.from()].sentence()).max();
     let recovered = !deviated && answered.is_some() && tone.end > GOOD;
-    let dropped = !recovered && dropped(events, members, answered, tone);
+    let mended = linked(LinkKind::Answers)
+        .filter(|link| *events[link.from()].event_type() != EventType::Explanation)
+        .map(|link| events[link.from()].sentence())
+        .max();
+    let dropped = !recovered && dropped(events, members, mended, tone);
     [
         (deviated, Flag::DoubleDeviation),
         (recovered, Flag::ServiceRecovery),
@@ -119,7 +124,8 @@ struct Voice {
     praise: bool,
 }
 
-/// See [`Flag::DroppedBall`]. `answered` is the sentence of the last recovery that answers a failure.
+/// See [`Flag::DroppedBall`]. `answered` is the sentence of the last recovery that answers a failure and is more than
+/// an explanation.
 fn dropped(events: &[Event], members: &[usize], answered: Option<SentenceId>, tone: &Reading) -> bool {
     let sentences = tone.polar.iter().map(|polar| Voice {
         sentence: polar.sentence,
