@@ -1,9 +1,10 @@
 //! One provider, one episode each: which sentences tell of which interaction.
 //!
 //! Why this way: nine of ten reviews tell of one interaction, so a story is one until something says otherwise.
-//! Three things do: another author (a comment, an answer in a thread) who tells a tale of their own; labels and
-//! turns of phrase that open a new tale; and another provider by name who gets a tale of their own. A name that
-//! was told of brings its tale back.
+//! These do: another author (a comment, an answer in a thread) who tells a tale of their own; labels and turns of
+//! phrase that open a new tale; another provider by name who gets a tale of their own, or whom a sentence sets
+//! against the first; another chance or visit that went otherwise. A name that was told of brings its tale back, and
+//! talk in general (`general`) belongs to none.
 
 mod cues;
 mod episodes;

@@ -115,6 +115,18 @@ name = "latecomer"
 words = ["a man", "latecomers"]
 "#;
 
+/// What the README shows is a file that loads and does what it says.
+#[test]
+fn the_example_of_the_readme_is_a_file_of_rules() {
+    let readme = include_str!("../README.md");
+    let start = readme.find("```toml\n").unwrap() + "```toml\n".len();
+    let end = start + readme[start..].find("```").unwrap();
+    let dir = folder("readme-rules", &[("queue_jumped.toml", &readme[start..end])]);
+    let extractor = Extractor::new(RuleSet::with_dir(&dir).unwrap(), MergeConfig::built_in().unwrap());
+    let events = events_of(&extractor, "We waited, and a man in a suit jumped the queue.");
+    assert!(events.iter().any(|event| event.event_type().as_str() == "queue_jumped"), "{events:?}");
+}
+
 #[test]
 fn users_bring_types_and_rules_of_their_own() {
     let dir = folder("own-rules", &[("queue.toml", QUEUE), ("lists.toml", LISTS)]);

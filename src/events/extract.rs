@@ -144,7 +144,12 @@ impl Extractor {
                     events.push(Event {
                         event_type: rule.event_type.clone(),
                         status: hit.status,
-                        actor: hit.actor,
+                        actor: match hit.actor {
+                            Actor::Provider => {
+                                cast.actor(words, at, hit.span, &rule.event_type).unwrap_or(hit.actor)
+                            }
+                            named => named,
+                        },
                         span: hit.span,
                         sentence,
                         interaction: None,

@@ -156,7 +156,23 @@ impl RuleSet {
     /// The built-in rules and those of every `.toml` file in the folder `dir`; `lists.toml` in it adds word lists,
     /// `severity.toml` signs of how bad a failure was.
     ///
-    /// The test lines of the user's rules are run at once.
+    /// The test lines of the user's rules are run at once. `data/rules/apology.toml` is a file to start from. Its keys:
+    ///
+    /// | key | of | what |
+    /// |---|---|---|
+    /// | `type` | file | the event type, a built-in or a new name |
+    /// | `actor` | file, rule | `provider`, `customer` or `third_party` |
+    /// | `negated`, `wished` | file, rule | what a negation or a wish makes of a match: `turn` it to absent or unreal, `drop` it, `ignore` it; a rule with a `status` ignores negations and drops wishes if it does not say otherwise |
+    /// | `cues` | file | patterns too weak to be a rule: the words that are named where only the model sees the event |
+    /// | `code`, `message` | rule | its name, once in all files, and what it looks for |
+    /// | `pattern`, `unless` | rule | what it matches, and what in the same sentence cancels it; the language is described in `src/events/pattern.rs` |
+    /// | `status` | rule | the status of every match, for patterns that say it themselves |
+    /// | `reach` | rule | `before` (default): negations up to the end of the match count; `clause`: those behind it, too |
+    /// | `plain` | rule | `drop`: matches without negation or wish are none |
+    /// | `in_quotes`, `question`, `advice` | rule | whether matches between quotes (default yes), in questions (yes), in advice (no) count |
+    /// | `confidence` | rule | 0 to 1, default 0.7: how often it is right, for rules that were not counted on labels |
+    /// | `match` | rule | at least two lines `{ text, status, actor, span }`; `actor` and `span` may be left out |
+    /// | `no_match` | rule | at least one line, best a near miss |
     ///
     /// # Errors
     ///

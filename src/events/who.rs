@@ -23,6 +23,8 @@ pub(crate) struct Person {
 #[derive(Debug, Default)]
 pub(crate) struct Cast {
     people: Vec<Person>,
+    /// Where somebody speaks.
+    speech: Vec<Person>,
     sentences: Vec<Known>,
 }
 
@@ -118,7 +120,8 @@ const BE: &[&str] = &["am", "are", "been", "being", "get", "got", "had", "have",
 impl Cast {
     /// Reads the story once, in order. `people` is sorted by place.
     pub(crate) fn read(words: &Words, people: Vec<Person>) -> Cast {
-        let mut cast = Cast { people, sentences: Vec::with_capacity(words.bounds.len()) };
+        let (speech, people) = people.into_iter().partition(|person| person.kind == MarkKind::Speech);
+        let mut cast = Cast { people, speech, sentences: Vec::with_capacity(words.bounds.len()) };
         let mut known = Known::default();
         let mut spoke = None;
         for bounds in words.bounds.windows(2) {
@@ -156,8 +159,9 @@ impl Cast {
         let at = |byte: usize| {
             first + words.words[first..last].partition_point(|word| (word.end as usize) <= byte)
         };
-        let (from, to) = (at(span.start()).min(last), at(span.end().saturating_sub(1)) + 1);
-        let to = to.min(last);
+        let from = at(span.start()).min(last);
+        // Both words of a contraction end where it ends.
+        let to = first + words.words[first..last].partition_point(|word| (word.start as usize) < span.end());
         if from >= to {
             return None;
         }
@@ -169,9 +173,15 @@ impl Cast {
                 break;
             }
         }
-        let found =
-            found.or_else(|| (from + 1..to).find_map(|word| self.subject(words, word, first, last, known)));
+        let found = found.or_else(|| {
+            (from + 1..to.min(from + REACH)).find_map(|word| self.subject(words, word, first, last, known))
+        });
         let (actor, verb) = found?;
+        // "I am sorry," I said.
+        let said = matches!(event_type, EventType::Apology | EventType::MistakeAdmitted);
+        if actor == Actor::Customer && said && words.words[verb - 1].has(QUOTED) {
+            return Some(Actor::Customer);
+        }
         match actor {
             Actor::Customer => {
                 let verb =
@@ -208,8 +218,8 @@ impl Cast {
             _ => {
                 let at = self.people.partition_point(|person| (person.from as usize) <= word);
                 let person = self.people[..at].last().filter(|person| word < person.to as usize)?;
-                let actor = of_kind(person.kind)?;
                 let (from, to) = (person.from as usize, person.to as usize);
+                let actor = self.whose(words, person)?;
                 let before = (first..from)
                     .rev()
                     .find(|&word| DETERMINERS.binary_search(&words.normal_of(word)).is_err());
@@ -232,8 +242,30 @@ impl Cast {
 
     /// The people named last in the words `from..to`, with the last of their words.
     fn last(&self, words: &Words, from: usize, to: usize) -> Option<(usize, Named)> {
-        let people = self.between(from, to).iter().rev();
-        people.filter_map(|person| Some((person.to as usize - 1, named(words, person)?))).next()
+        let people = between(&self.people, from, to).iter().rev();
+        people.filter_map(|person| Some((person.to as usize - 1, self.named(words, person)?))).next()
+    }
+
+    /// Whom these people belong to: "my sister's bank" is nobody's here.
+    fn whose(&self, words: &Words, person: &Person) -> Option<Actor> {
+        let from = person.from as usize;
+        let owned = from >= 2 && words.normal_of(from - 1) == "'s" && {
+            let before = self.people.partition_point(|other| (other.from as usize) < from);
+            self.people[..before].last().is_some_and(|other| {
+                other.to as usize == from - 1 && matches!(other.kind, MarkKind::Outsider)
+            })
+        };
+        if owned { Some(Actor::ThirdParty) } else { of_kind(person.kind) }
+    }
+
+    fn named(&self, words: &Words, person: &Person) -> Option<Named> {
+        let actor = self.whose(words, person)?;
+        // "other passengers", "the man next to me": one of the words is the noun.
+        let many = (person.from as usize..person.to as usize).any(|word| {
+            let noun = words.normal_of(word);
+            noun.len() > 2 && noun.ends_with('s') || matches!(noun, "people" | "couple" | "family")
+        });
+        Some(Named { actor, many })
     }
 
     /// The one behind "by" in a passive: "I was called by the bank".
@@ -248,9 +280,8 @@ impl Cast {
     /// Who says what is quoted in the sentence `from..to`, if it tells.
     fn speaker(&self, words: &Words, from: usize, to: usize, third: Option<(Named, u8)>) -> Option<Actor> {
         let known = Known { third, speaker: None };
-        let verb = self.between(from, to).iter().find(|person| {
-            person.kind == MarkKind::Speech && !words.words[person.from as usize].has(QUOTED)
-        })?;
+        let mut verbs = between(&self.speech, from, to).iter();
+        let verb = verbs.find(|verb| !words.words[verb.from as usize].has(QUOTED))?;
         let (verb, behind) = (verb.from as usize, verb.to as usize);
         let named = |word: usize| {
             let outside = !words.words[word].has(QUOTED);
@@ -263,13 +294,13 @@ impl Cast {
             (from..verb).any(|word| !words.words[word].has(QUOTED)).then_some(Actor::Provider)
         })
     }
+}
 
-    /// The people in the words `from..to`.
-    fn between(&self, from: usize, to: usize) -> &[Person] {
-        let start = self.people.partition_point(|person| (person.from as usize) < from);
-        let end = self.people.partition_point(|person| (person.from as usize) < to);
-        &self.people[start..end.max(start)]
-    }
+/// Those that begin in the words `from..to`.
+fn between(people: &[Person], from: usize, to: usize) -> &[Person] {
+    let start = people.partition_point(|person| (person.from as usize) < from);
+    let end = people.partition_point(|person| (person.from as usize) < to);
+    &people[start..end.max(start)]
 }
 
 fn of_kind(kind: MarkKind) -> Option<Actor> {
@@ -279,16 +310,6 @@ fn of_kind(kind: MarkKind) -> Option<Actor> {
         MarkKind::Outsider => Some(Actor::ThirdParty),
         _ => None,
     }
-}
-
-fn named(words: &Words, person: &Person) -> Option<Named> {
-    let actor = of_kind(person.kind)?;
-    // "other passengers", "the man next to me": one of the words is the noun.
-    let many = (person.from as usize..person.to as usize).any(|word| {
-        let noun = words.normal_of(word);
-        noun.len() > 2 && noun.ends_with('s') || matches!(noun, "people" | "couple" | "family")
-    });
-    Some(Named { actor, many })
 }
 
 #[cfg(test)]
@@ -315,6 +336,7 @@ mod tests {
     fn subjects_of_the_sentence() {
         for (text, shown, who) in [
             ("The manager called me back.", "called me back", Some(Actor::Provider)),
+            ("My sister's bank called her.", "called her", Some(Actor::ThirdParty)),
             ("They rang twice and apologised.", "apologised", None),
             ("I called and waited for an hour.", "waited for an hour", None),
             ("I called them four times.", "called them", Some(Actor::Customer)),
@@ -342,6 +364,7 @@ mod tests {
             // One neighbour is no "they".
             ("My neighbour told me of the firm. They fixed the tap.", None),
             ("The other passengers stood up. They fixed the tap.", Some(Actor::ThirdParty)),
+            ("My neighbour came over. Then I made tea. He fixed the tap.", Some(Actor::ThirdParty)),
             ("The hotel wrote to us. They fixed the tap.", Some(Actor::Provider)),
             ("My neighbour came. It rained. It poured. It stopped. We ate. He fixed the tap.", None),
         ] {
@@ -354,7 +377,7 @@ mod tests {
         for (text, who) in [
             ("\"I am sorry,\" said the manager.", Some(Actor::Provider)),
             ("She said, \"I am sorry, we lost it.\"", Some(Actor::Provider)),
-            ("\"I am sorry,\" I said, \"but that is wrong.\"", None),
+            ("\"I am sorry,\" I said, \"but that is wrong.\"", Some(Actor::Customer)),
             ("\"I am sorry,\" my neighbour said.", Some(Actor::ThirdParty)),
             ("\"I am sorry.\"", Some(Actor::Provider)),
         ] {

@@ -148,7 +148,11 @@ impl Words {
                 if quoted {
                     flags |= QUOTED;
                 }
-                if c.is_uppercase() && self.words.len() > first {
+                let own = matches!(
+                    &sentence[start..end],
+                    "I" | "I'm" | "I'd" | "I've" | "I'll" | "I’m" | "I’d" | "I’ve" | "I’ll"
+                );
+                if c.is_uppercase() && !own && self.words.len() > first {
                     flags |= NAME;
                 }
                 if c.is_ascii_digit() {

@@ -59,15 +59,16 @@ static SERVICE: LazyLock<Regex> = LazyLock::new(|| {
 /// The writer speaks as one who serves: "our customers", "I used to manage a call centre".
 static SERVES: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
-        r"(?ix)\b(?:our|my)\ (?:\w+\ )?(?:company|business|teams?|organi[sz]ation|store|customers?|clients?|market|readers
-            |employees|staff|industry|practice)\b
-          |\bi\ (?:used\ to\ |once\ )?(?:manage|lead|led|run|coach|train|teach|supervise|own)d?\b
-          |\bwe\ (?:opened|founded|built|run|serve|sell)\b",
+        r"(?ix)\b(?:our|my)\ (?:\w+\ )?(?:customers?|clients?|readers|employees|staff|teams?|organi[sz]ation|industry|practice|market)\b
+          |\bour\ (?:\w+\ )?(?:company|business|store|shop)\b
+          |\bi\ (?:used\ to\ |once\ )?(?:managed?|led|lead|run|ran|coach(?:ed)?|train(?:ed)?|teach|taught|supervised?|own(?:ed)?)\ (?:an?|my|our|teams?|people|staff)\b
+          |\bwe\ (?:founded|serve|sell|run\ an?)\b
+          |\bwe\ (?:opened|built)\ (?:an?|our)\ (?:\w+\ ){0,2}(?:store|shop|office|branch|location|business|company|team)\b",
     )
 });
 
 /// Announces general lessons.
-static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
+pub(super) static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
         r"(?ix)\b(?:lessons?|takeaways?|take-aways?|what\ i(?:['’]ve)?\ (?:have\ )?learn(?:ed|t)|things\ i\ now\ believe|practices\ of
           |what\ makes\ the\ difference|advice|tips|moral|rules|principles)\b",
@@ -175,6 +176,27 @@ mod tests {
         ] {
             let cues = cues(general);
             assert!(!cues.concrete && cues.general >= 1.0, "{general} {cues:?}");
+        }
+    }
+
+    #[test]
+    fn customers_are_not_taken_for_those_who_serve() {
+        for customer in [
+            "When we opened the box it was broken.",
+            "I managed to reach them.",
+            "They froze my business account.",
+            "We run into this every year.",
+            "My local store refused the return.",
+        ] {
+            assert!(!cues(customer).serves, "{customer}");
+        }
+        for serves in [
+            "I used to manage a call centre.",
+            "We opened our first store in May.",
+            "I trained people for years.",
+            "Our customers come back.",
+        ] {
+            assert!(cues(serves).serves, "{serves}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::events::{EventGroup, Status};
+use crate::interactions::cues::LESSONS;
 use crate::interactions::lists::LISTS;
 use crate::interactions::names::{Name, Names};
 use crate::interactions::{Provider, Story, provider};
@@ -76,14 +77,6 @@ static NEXT: LazyLock<Regex> = LazyLock::new(|| {
 static CONTRASTS: LazyLock<Regex> = LazyLock::new(|| {
     fixed(
         r"(?i)\b(?:differences?|contrast(?:s|ed)?|compar(?:ed?|ing|ison)|versus|vs|unlike|worlds apart|tale of two)\b",
-    )
-});
-
-/// A line that announces general lessons.
-static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
-        r"(?ix)\b(?:lessons?|takeaways?|take-aways?|what\ i(?:['’]ve)?\ (?:have\ )?learn(?:ed|t)|things\ i\ now\ believe|practices\ of|
-          what\ makes\ the\ difference|advice|tips)\b",
     )
 });
 
