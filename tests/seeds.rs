@@ -53,3 +53,8 @@ fn model() {
 fn jsonl() {
     run("jsonl");
 }
+
+#[test]
+fn readers() {
+    run("readers");
+}

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 
 use amends::output::Record;
 use amends::{
-    Analyzer, Document, Engine, Extractor, LoadError, MergeConfig, Model, Precision, RuleSet, Segment,
+    Analyzer, Document, Engine, Extractor, Format, LoadError, Malformed, MergeConfig, Model, Precision,
+    ReadOptions, RuleSet, Segment, read_bytes,
 };
 
 #[path = "../support/counting.rs"]
@@ -25,13 +26,14 @@ use small_model::{Files, Folder};
 pub(crate) type Target = fn(&[u8]);
 
 /// All targets by name.
-pub(crate) const TARGETS: [(&str, Target); 6] = [
+pub(crate) const TARGETS: [(&str, Target); 7] = [
     ("segment", segment),
     ("front_door", front_door),
     ("embedded", embedded),
     ("rules", rules),
     ("model", model),
     ("jsonl", jsonl),
+    ("readers", readers),
 ];
 
 /// Sentences are sorted, whole, and lose nothing.
@@ -173,6 +175,30 @@ pub(crate) fn jsonl(data: &[u8]) {
     }
 }
 
+/// Files of any format: the first byte says which, the second what becomes of malformed bytes.
+pub(crate) fn readers(data: &[u8]) {
+    let [format, malformed, bytes @ ..] = data else { return };
+    let format = [Format::Plain, Format::Markdown, Format::Html, Format::Email][usize::from(format & 3)];
+    let malformed =
+        [Malformed::Error, Malformed::Windows1252, Malformed::Replace][usize::from(malformed % 3)];
+    let options = ReadOptions::default().with_format(format).with_malformed(malformed);
+    match read_bytes(bytes, &options) {
+        Ok(read) => {
+            assert!(!read.text().contains('\0'));
+            let mut end = 0;
+            for turn in read.turns() {
+                assert!(turn.span().start() >= end && turn.span().get(read.text()).is_some());
+                end = turn.span().end();
+            }
+            segment(read.text().as_bytes());
+        }
+        Err(error) => {
+            assert!(error.offset().is_none_or(|at| at <= bytes.len()));
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
 /// A folder in memory, where there is such a place.
 fn folder(name: &str) -> Folder {
     let memory = PathBuf::from("/dev/shm");
@@ -208,6 +234,10 @@ pub(crate) fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "segment" | "front_door" | "embedded" => {
             seeds.extend(files_of(root().join("tests/fuzz/seeds/text")));
             seeds.extend(files_of(root().join("data/stories")));
+            // Posts that are not ours to pass on, where they lie beside the project.
+            let shared =
+                std::env::var_os("AMENDS_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+            seeds.extend(files_of(shared.join("data/seeds")));
         }
         "rules" => seeds.extend(rule_seeds()),
         "model" => {
