@@ -3,8 +3,9 @@
 //! Why this way: nine of ten reviews tell of one interaction, so a story is one until something says otherwise.
 //! These do: another author (a comment, an answer in a thread) who tells a tale of their own; labels and turns of
 //! phrase that open a new tale; another provider by name who gets a tale of their own, or whom a sentence sets
-//! against the first; another chance or visit that went otherwise. A name that was told of brings its tale back, and
-//! talk in general (`general`) belongs to none.
+//! against the first; another chance or visit that went otherwise. A name that was told of brings its tale back.
+//! Employees have no tale apart from their company's. Before any of this, what is said in general is left out
+//! (`general`).
 
 mod cues;
 mod episodes;

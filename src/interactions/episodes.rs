@@ -1,7 +1,7 @@
 //! Where one tale ends and the next begins, within what one author tells.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -420,11 +420,10 @@ fn tone(story: &Story<'_>, segments: &[usize]) -> f64 {
 
 /// Whether a sentence sets two companies against each other that both have a tale.
 fn contrasted(story: &Story<'_>, names: &Names, kept: &[Episode]) -> bool {
+    let owners: BTreeSet<usize> = kept.iter().filter_map(|episode| episode.name).collect();
     let mut told = kept.iter().flat_map(|episode| &episode.segments).filter(|&&at| {
-        let owners = |name: &usize| kept.iter().any(|episode| episode.name == Some(*name));
-        let mut here: Vec<usize> = names.by_segment[at].iter().copied().filter(owners).collect();
-        here.sort_unstable();
-        here.dedup();
+        let here: BTreeSet<usize> =
+            names.by_segment[at].iter().copied().filter(|name| owners.contains(name)).collect();
         here.len() > 1 && CONTRASTS.is_match(&line(story, at))
     });
     told.next().is_some()
