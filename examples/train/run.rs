@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut log = Log::open(&options.out)?;
     tch::manual_seed(recipe.train.seed as i64);
     tch::set_num_threads(1);
-    let mut setup = set_up(options, &recipe, recipe.train.seed, state.is_some(), &log)?;
+    let mut setup = set_up(options, &recipe, recipe.train.seed, state.as_ref(), &log)?;
     let kind = if options.f32 { Kind::Float } else { Kind::BFloat16 };
     let network =
         Network::new(&setup.config, recipe.context.units(), &setup.layout, recipe.train.dropout, kind)
