@@ -78,6 +78,17 @@ pub trait Encoder: Send + Sync {
     /// The longest sequence that it takes, special tokens included.
     fn max_tokens(&self) -> usize;
 
+    /// How many tokens one call of [`Encoder::encode`] should have, about.
+    ///
+    /// An [`Engine`](crate::Engine) sorts sequences by length and packs them into batches that have at most so many
+    /// tokens together; a longer sequence is a batch of its own. Batches are encoded on several threads at once.
+    /// The default, 256, suits an engine on the processor: enough rows for its matrix products, few enough for
+    /// their results to stay in a core's cache. A back end that gains from more, like a GPU, asks for more. Results
+    /// do not depend on it: that is the contract above.
+    fn batch_tokens(&self) -> usize {
+        256
+    }
+
     /// Writes the vector of each sequence to `out`: `[batch.len(), dim()]`, row-major.
     ///
     /// # Errors
@@ -100,6 +111,10 @@ macro_rules! forward {
 
             fn max_tokens(&self) -> usize {
                 (**self).max_tokens()
+            }
+
+            fn batch_tokens(&self) -> usize {
+                (**self).batch_tokens()
             }
 
             fn encode(&self, batch: &TokenBatch, out: &mut [f32]) -> Result<(), AnalyzeError> {

@@ -12,10 +12,6 @@ use crate::model::Model;
 use crate::sentiment::Sentiment;
 use crate::tokenize::Tokenizer;
 
-/// Tokens that one forward takes, about: enough rows to keep the matrix kernels busy, few enough that the
-/// activations stay in a core's cache.
-const FORWARD_TOKENS: usize = 256;
-
 /// A model that is ready to run: from sentences to sentiment and event probabilities.
 #[derive(Clone)]
 pub struct Engine {
@@ -207,7 +203,7 @@ impl Engine {
 
     /// The vectors of the windows of any number of stories, one after another: `[windows, dim]`.
     ///
-    /// Windows are sorted by length and packed into forwards of about [`FORWARD_TOKENS`]; each forward is one
+    /// Windows are sorted by length and packed into forwards of about [`Encoder::batch_tokens`]; each forward is one
     /// task. A window's vector does not depend on the packing: that is the encoder's contract.
     pub(crate) fn vectors(&self, sentences: &[&Windows]) -> Result<Vec<f32>, AnalyzeError> {
         let sequences: Vec<&[u32]> =
@@ -216,7 +212,7 @@ impl Engine {
         order.sort_by_key(|&at| sequences[at].len());
 
         let dim = self.encoder.dim();
-        let forwards: Vec<Vec<f32>> = pack(&order, &sequences)
+        let forwards: Vec<Vec<f32>> = pack(&order, &sequences, self.encoder.batch_tokens())
             .into_par_iter()
             .map(|members| {
                 let mut batch = TokenBatch::new();
@@ -260,13 +256,13 @@ impl Engine {
     }
 }
 
-/// Cuts `order` into runs of about [`FORWARD_TOKENS`] tokens, each of at least one sequence.
-fn pack<'o>(order: &'o [usize], sequences: &[&[u32]]) -> Vec<&'o [usize]> {
+/// Cuts `order` into runs of at most `most` tokens, each of at least one sequence.
+fn pack<'o>(order: &'o [usize], sequences: &[&[u32]], most: usize) -> Vec<&'o [usize]> {
     let mut runs = Vec::new();
     let (mut start, mut tokens) = (0, 0);
     for (at, &sequence) in order.iter().enumerate() {
         let len = sequences[sequence].len();
-        if at > start && tokens + len > FORWARD_TOKENS {
+        if at > start && tokens + len > most {
             runs.push(&order[start..at]);
             (start, tokens) = (at, 0);
         }

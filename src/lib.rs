@@ -83,6 +83,7 @@
 //! | rules of a user's folder | as settings | 4 MiB, 20,000 patterns, 64 brackets deep, 20,000 words in a pattern; no repetition, so each is linear in the text; a [`LoadError`] names file, line and rule |
 //! | models of a folder | as data | safetensors only, no pickle; 4 GiB a file; `SHA256SUMS` is verified where it is there; shapes, types, values, vocabulary and labels are checked; but its author chooses what it says, and how long a sentence takes |
 //! | an [`Encoder`] of the caller's own | yes | it is code of the caller |
+//! | checkpoints of a folder (feature `rust-bert`) | `model.safetensors` as data, `rust_model.ot` as code | `rust_model.ot` is read only where there is no `model.safetensors`; it is a TorchScript archive, which libtorch's C++ loads and which may hold code, so take none from people whose programs you would not run. `Engine::from_torch` verifies `SHA256SUMS` of amends' own models; of other checkpoints nobody does |
 //! | libtorch (feature `rust-bert`) | yes | C++ that this crate cannot look into |
 //!
 //! A checksum in the folder that it guards shows damage, not malice: whoever can replace the model can replace it, too.
@@ -94,16 +95,25 @@
 //!
 //! # How fast it is
 //!
-//! Nearly all time goes into the encoder; `cargo bench --bench pipeline` and `--bench encode` measure it where you are,
-//! and the README has figures with machine and date.
+//! Nearly all time goes into the encoder; `cargo bench --bench pipeline` and `--bench encode` measure it where you are.
+//! `cargo bench --bench peers` runs what else reads sentiment over the same sentences, in turn, and says beside the
+//! speed of each how often it is right; the README has its figures with machine and date.
 //!
 //! # Features
 //!
-//! - `embedded` (default): the model is compiled in. Without it, name a model.
-//! - `markdown`: reads Markdown files (2 crates more).
-//! - `html`: reads web pages (a browser's parser, main-content extraction).
-//! - `email`: reads mails; includes `html`.
-//! - `rust-bert`: checkpoints of the BERT family on libtorch 2.4, which must be installed.
+//! | feature | what it adds | what it costs |
+//! |---|---|---|
+//! | `embedded` (default) | the model is compiled in; without it, name a model | its size in the binary |
+//! | `markdown` | reads Markdown files | 2 crates |
+//! | `html` | reads web pages: a browser's parser, main-content extraction | 37 crates |
+//! | `email` | reads mails; includes `html` | those of `html`, and mail-parser |
+//! | `parquet` | tables in Parquet, in and out of the example `corpus`; the library itself is the same | minutes of compile time, a C compiler |
+//! | `rust-bert` | checkpoints of the BERT family on libtorch 2.4 (`TorchEncoder`) | libtorch |
+//!
+//! libtorch comes in one of two ways. With open internet leave the variable `LIBTORCH` unset: rust-bert 0.23 always
+//! turns on the feature `download-libtorch` of tch, so the build fetches libtorch from PyTorch's own site, unless there
+//! is one in `/usr/lib`. It checks no checksum; `TORCH_CUDA_VERSION` picks a build with CUDA. Otherwise
+//! `eval "$(.ci/libtorch)"` in the repository finds a fitting libtorch or fetches one, checks it, and sets `LIBTORCH`.
 
 mod analysis;
 mod analyzer;

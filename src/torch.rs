@@ -1,13 +1,5 @@
 //! The libtorch back end: any BERT-family checkpoint from a local folder, run by rust-bert.
 //!
-//! # Why this way
-//!
-//! rust-bert's own pipelines tokenize for themselves, count offsets in characters and pass no attention mask:
-//! [`predict`](rust_bert::pipelines::sequence_classification::SequenceClassificationModel::predict) pads a batch
-//! to its longest text and lets every text attend to its padding. One short sentence fell from 0.80 to 0.53 when a
-//! long one shared its batch (a test in `tests/torch.rs` shows the same with a small checkpoint). So only
-//! rust-bert's model types are used here, with amends' token ids, and either without padding or with a mask.
-//!
 //! libtorch's modules cannot be shared between threads. Each worker thread builds its own module over the same
 //! weights in memory; callers hand their sequences over and wait. Workers end when the encoder is dropped.
 
@@ -184,7 +176,8 @@ impl TorchOptions {
     }
 
     /// How wide the neutral band of a checkpoint without a neutral class is, 0.0..=0.5; see
-    /// [`LabelMap::with_neutral_band`]. Without effect on checkpoints that have one.
+    /// [`LabelMap::with_neutral_band`]. Without effect on checkpoints that have a neutral class. A number outside, or
+    /// none at all (NaN), is a [`Labels`](LoadErrorKind::Labels) error when a classification checkpoint is loaded.
     pub fn with_neutral_band(mut self, band: f32) -> Self {
         self.neutral_band = Some(band);
         self
@@ -219,6 +212,14 @@ pub enum TorchOutput {
 /// 1e-5, which moves logits of real checkpoints by less than 1e-3.
 ///
 /// It can be shared between threads and used from all of them at once.
+///
+/// # Why not rust-bert's own pipelines
+///
+/// They tokenize for themselves, count offsets in characters and pass no attention mask: rust-bert's
+/// `SequenceClassificationModel::predict` pads a batch to its longest text and lets every text attend to its padding.
+/// The probability of one short sentence fell from 0.80 to 0.53 when a long one shared its batch (a test in
+/// `tests/torch.rs` shows the same with a small checkpoint, and that nothing moves here). So only rust-bert's model
+/// types are used, with amends' token ids, and either without padding or with a mask.
 ///
 /// # Where a checkpoint comes from
 ///
@@ -378,6 +379,14 @@ impl Encoder for TorchEncoder {
 
     fn max_tokens(&self) -> usize {
         self.max_tokens
+    }
+
+    /// With [`TorchBatching::Padded`] four passes, so that little is lost to a last pass that is not full.
+    fn batch_tokens(&self) -> usize {
+        match self.batching {
+            TorchBatching::Alone => 256,
+            TorchBatching::Padded { max_tokens } => max_tokens.get().saturating_mul(4),
+        }
     }
 
     fn encode(&self, batch: &TokenBatch, out: &mut [f32]) -> Result<(), AnalyzeError> {

@@ -1,4 +1,4 @@
-//! Making the probabilities of both heads mean what they say.
+//! Making the probabilities of sentiment and events mean what they say. The third head, `told`, stays as it is.
 //!
 //! Logits get a shift and are divided by a temperature (Platt 1999; Guo and others 2017): those of the
 //! neutral class, because the sources disagree about what is neutral, and those of all events, because

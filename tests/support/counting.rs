@@ -13,6 +13,7 @@ pub(crate) struct Work {
     forwards: AtomicUsize,
     windows: AtomicUsize,
     tokens: AtomicUsize,
+    largest: AtomicUsize,
 }
 
 #[allow(dead_code)] // not every test looks at it
@@ -21,10 +22,40 @@ impl Work {
     pub(crate) fn take(&self) -> [usize; 3] {
         [&self.forwards, &self.windows, &self.tokens].map(|count| count.swap(0, Ordering::Relaxed))
     }
+
+    /// The most tokens of one forward since the last call.
+    pub(crate) fn largest(&self) -> usize {
+        self.largest.swap(0, Ordering::Relaxed)
+    }
 }
 
 /// Logits that depend on the tokens of a sequence and on nothing else.
 struct Counting(Arc<Work>);
+
+/// The same, with batches of as many tokens as it says.
+struct Asking(Counting, usize);
+
+impl Encoder for Asking {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.0.max_tokens()
+    }
+
+    fn batch_tokens(&self) -> usize {
+        self.1
+    }
+
+    fn encode(&self, batch: &TokenBatch, out: &mut [f32]) -> Result<(), AnalyzeError> {
+        self.0.encode(batch, out)
+    }
+}
 
 impl Encoder for Counting {
     fn name(&self) -> &str {
@@ -44,6 +75,7 @@ impl Encoder for Counting {
         self.0.forwards.fetch_add(1, Ordering::Relaxed);
         self.0.windows.fetch_add(batch.len(), Ordering::Relaxed);
         self.0.tokens.fetch_add(batch.tokens(), Ordering::Relaxed);
+        self.0.largest.fetch_max(batch.tokens(), Ordering::Relaxed);
         for (ids, logits) in batch.iter().zip(out.chunks_exact_mut(3)) {
             let mut hash = 0xcbf2_9ce4_8422_2325u64;
             for &id in ids {
@@ -58,13 +90,24 @@ impl Encoder for Counting {
 }
 
 /// An analyzer with the built-in rules, the shipped model's tokenizer, and no model.
+#[allow(dead_code)] // not every test takes it
 pub(crate) fn analyzer() -> (AnalyzerBuilder, Arc<Work>) {
+    let work = Arc::new(Work::default());
+    (builder(Arc::new(Counting(Arc::clone(&work)))), work)
+}
+
+/// The same with an engine that asks for batches of `tokens` tokens.
+#[allow(dead_code)] // not every test takes it
+pub(crate) fn analyzer_in_batches(tokens: usize) -> (AnalyzerBuilder, Arc<Work>) {
+    let work = Arc::new(Work::default());
+    (builder(Arc::new(Asking(Counting(Arc::clone(&work)), tokens))), work)
+}
+
+fn builder(encoder: Arc<dyn Encoder>) -> AnalyzerBuilder {
     let here = env!("CARGO_MANIFEST_DIR");
     let root = here.strip_suffix("/tests/fuzz").unwrap_or(here);
     let file = std::fs::read(format!("{root}/data/model/tokenizer.json")).unwrap();
     let tokenizer = Tokenizer::from_bytes(&file).unwrap();
-    let work = Arc::new(Work::default());
     let heads = Heads::labels(LabelMap::new(&["negative", "neutral", "positive"]).unwrap());
-    let engine = Engine::new("counting", tokenizer, Arc::new(Counting(Arc::clone(&work))), heads).unwrap();
-    (Analyzer::builder().engine(engine), work)
+    Analyzer::builder().engine(Engine::new("counting", tokenizer, encoder, heads).unwrap())
 }
