@@ -79,6 +79,7 @@
 //! |---|---|---|
 //! | texts, JSON of [`output`] | no | no panic; time and memory bounded by [`Limits`]; nothing of a text is run, fetched or kept |
 //! | rules of a user's folder | as settings | 4 MiB, 20,000 patterns, 64 brackets deep, 20,000 words in a pattern; no repetition, so each is linear in the text; a [`LoadError`] names file, line and rule |
+//! | weights of a user's file | as settings | 1 MiB; a [`LoadError`] names the number whose range or sign is wrong |
 //! | models of a folder | as data | safetensors only, no pickle; 4 GiB a file; `SHA256SUMS` is verified where it is there; shapes, types, values, vocabulary and labels are checked; but its author chooses what it says, and how long a sentence takes |
 //! | an [`Encoder`] of the caller's own | yes | it is code of the caller |
 //! | libtorch (feature `rust-bert`) | yes | C++ that this crate cannot look into |
