@@ -18,6 +18,7 @@ use crate::span::{InteractionId, SentenceId, Span};
 #[derive(Clone, PartialEq, Debug)]
 pub struct Analysis {
     pub(crate) model: Arc<str>,
+    pub(crate) weights: Arc<str>,
     pub(crate) text_bytes: usize,
     pub(crate) windows: usize,
     pub(crate) sentences: Vec<Sentence>,
@@ -30,6 +31,11 @@ impl Analysis {
     /// The model that scored it, like `amends-mini-1@sha256:ab12…`.
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// The version of the weights that the scores were made with ([`Weights::version`](crate::Weights::version)).
+    pub fn weights(&self) -> &str {
+        &self.weights
     }
 
     /// Length of the story in bytes.

@@ -181,7 +181,9 @@ impl AnalyzerBuilder {
         // The two take about as long as each other.
         let (engine, extractor) = rayon::join(engine, extractor);
         let scorer = Scorer::new(weights.map_or_else(Weights::built_in, Ok)?)?;
-        Ok(Analyzer { inner: Arc::new(Inner { engine: engine?, extractor: extractor?, scorer, limits }) })
+        let weights = scorer.weights().version.as_str().into();
+        let inner = Inner { engine: engine?, extractor: extractor?, scorer, weights, limits };
+        Ok(Analyzer { inner: Arc::new(inner) })
     }
 }
 
@@ -201,6 +203,8 @@ struct Inner {
     engine: Engine,
     extractor: Extractor,
     scorer: Scorer,
+    /// The version of the scorer's weights.
+    weights: Arc<str>,
     limits: Limits,
 }
 
@@ -261,6 +265,11 @@ impl Analyzer {
     /// The model's name as results carry it, like `amends-mini-1@sha256:ab12…`.
     pub fn model(&self) -> &str {
         self.inner.engine.name()
+    }
+
+    /// The weights of the score. Results carry their [version](Weights::version).
+    pub fn weights(&self) -> &Weights {
+        self.inner.scorer.weights()
     }
 
     /// The tokenizer of the model.
@@ -488,6 +497,7 @@ impl Analyzer {
             .collect();
         Analysis {
             model: self.inner.engine.shared_name(),
+            weights: Arc::clone(&self.inner.weights),
             text_bytes: text.len(),
             windows: windows.iter().map(Windows::len).max().unwrap_or(0),
             sentences,

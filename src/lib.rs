@@ -81,6 +81,7 @@
 //! |---|---|---|
 //! | texts, JSON of [`output`] | no | no panic; time and memory bounded by [`Limits`]; nothing of a text is run, fetched or kept |
 //! | rules of a user's folder | as settings | 4 MiB, 20,000 patterns, 64 brackets deep, 20,000 words in a pattern; no repetition, so each is linear in the text; a [`LoadError`] names file, line and rule |
+//! | weights of a user's file | as settings | 1 MiB; a [`LoadError`] names the number whose range or sign is wrong |
 //! | models of a folder | as data | safetensors only, no pickle; 4 GiB a file; `SHA256SUMS` is verified where it is there; shapes, types, values, vocabulary and labels are checked; but its author chooses what it says, and how long a sentence takes |
 //! | an [`Encoder`] of the caller's own | yes | it is code of the caller |
 //! | checkpoints of a folder (feature `rust-bert`) | `model.safetensors` as data, `rust_model.ot` as code | `rust_model.ot` is read only where there is no `model.safetensors`; it is a TorchScript archive, which libtorch's C++ loads and which may hold code, so take none from people whose programs you would not run. `Engine::from_torch` verifies `SHA256SUMS` of amends' own models; of other checkpoints nobody does |

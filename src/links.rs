@@ -64,8 +64,8 @@ impl Link {
     }
 }
 
-/// How many sentences a recovery may stand after the failure that it answers without another kind of failure
-/// between them being taken instead. Stories return to their main failure, so this is generous.
+/// How many events of the interaction are looked back over for the failure that a recovery answers, or the offer that
+/// is kept or broken. Stories return to their main failure, so this is generous.
 const REACH: usize = 40;
 
 /// Finds the links among the events at `members` (positions in `events`, in the order of the text).
@@ -156,5 +156,89 @@ fn suits(recovery: &EventType, failure: &EventType) -> bool {
         Explanation => matches!(failure, Delay | Silence | ServiceFailure | Runaround),
         ProactiveContact => matches!(failure, Silence | Delay | ServiceFailure),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventType::*;
+    use super::LinkKind::*;
+    use super::Status::*;
+    use super::*;
+    use crate::events::Actor;
+    use crate::span::{SentenceId, Span};
+
+    /// What the events say of each other, as (kind, from, to); each is told in the sentence with its number.
+    fn found(told: &[(usize, EventType, Status)]) -> Vec<(LinkKind, usize, usize)> {
+        let events: Vec<Event> = told
+            .iter()
+            .map(|(sentence, event_type, status)| {
+                let (span, id) =
+                    (Span::new(10 * sentence, 10 * sentence + 5), SentenceId::new(*sentence as u32));
+                Event::new(event_type.clone(), *status, Actor::Provider, span, id, 0.9)
+            })
+            .collect();
+        let members: Vec<usize> = (0..events.len()).collect();
+        links(&events, &members).into_iter().map(|link| (link.kind(), link.from(), link.to())).collect()
+    }
+
+    #[test]
+    fn an_offer_is_kept_or_broken() {
+        // "We can repair it." "And so they did."
+        assert_eq!(found(&[(0, Fix, Unreal), (1, Fix, Occurred)]), [(Keeps, 1, 0)]);
+        // "They would call me." "They never called."
+        let call = [(0, ProactiveContact, Unreal), (1, ProactiveContact, Absent)];
+        assert_eq!(found(&call), [(Breaks, 1, 0)]);
+        assert_eq!(found(&[(0, Compensation, Unreal), (2, BrokenPromise, Occurred)]), [(Breaks, 1, 0)]);
+        assert_eq!(found(&[(0, Compensation, Unreal), (2, KeptPromise, Occurred)]), [(Keeps, 1, 0)]);
+        // An offer of something else, one told later, and what cannot be offered.
+        assert_eq!(found(&[(0, Compensation, Unreal), (1, Fix, Occurred)]), []);
+        assert_eq!(found(&[(0, Fix, Occurred), (1, Fix, Unreal)]), []);
+        assert_eq!(found(&[(0, Courtesy, Unreal), (1, KeptPromise, Occurred)]), []);
+    }
+
+    #[test]
+    fn a_recovery_answers_the_failure_that_it_suits() {
+        let wronged = [(0, ServiceFailure, Occurred), (1, Rudeness, Occurred)];
+        let then = |event_type| {
+            let mut told = wronged.to_vec();
+            told.push((2, event_type, Occurred));
+            found(&told)
+        };
+        // Money goes to the wrong bill, though the rudeness is nearer; an apology to the rudeness.
+        assert_eq!(then(Compensation), [(Answers, 2, 0)]);
+        assert_eq!(then(Apology), [(Answers, 2, 1)]);
+        // Where none suits, the last failure is taken.
+        assert_eq!(found(&[(0, Rudeness, Occurred), (1, Fix, Occurred)]), [(Answers, 1, 0)]);
+        // "They apologised for the delay": the failure stands behind its answer, in the same sentence only.
+        assert_eq!(found(&[(0, Apology, Occurred), (0, Delay, Occurred)]), [(Answers, 0, 1)]);
+        assert_eq!(found(&[(0, Apology, Occurred), (1, Delay, Occurred)]), []);
+        // What did not happen answers nothing, and is not answered.
+        assert_eq!(found(&[(0, Delay, Occurred), (1, Apology, Absent)]), []);
+        assert_eq!(found(&[(0, Delay, Absent), (1, Apology, Occurred)]), []);
+    }
+
+    #[test]
+    fn the_first_failure_after_an_answer_is_a_double_deviation() {
+        let told = [
+            (0, ServiceFailure, Occurred),
+            (1, Fix, Occurred),
+            (1, Rudeness, Occurred),
+            (2, ServiceFailure, Occurred),
+            (3, Delay, Occurred),
+        ];
+        assert_eq!(found(&told), [(Answers, 1, 0), (DoubleDeviation, 3, 1)]);
+    }
+
+    #[test]
+    fn looking_back_ends_after_so_many_events() {
+        let told = |between: usize| {
+            let mut told = vec![(0, Delay, Occurred)];
+            told.extend((0..between).map(|at| (1 + at, Courtesy, Occurred)));
+            told.push((1 + between, Apology, Occurred));
+            found(&told)
+        };
+        assert_eq!(told(REACH - 1), [(Answers, REACH, 0)]);
+        assert_eq!(told(REACH), []);
     }
 }

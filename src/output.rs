@@ -37,6 +37,9 @@ pub struct StoryRecord {
     pub source: Option<String>,
     /// Model name and checksum.
     pub model: String,
+    /// Version of the weights of the score; empty in what was written before there was this field.
+    #[serde(default)]
+    pub weights: String,
     /// Length of the text in bytes.
     pub text_bytes: usize,
     /// All sentences, in the order of the text.
@@ -175,7 +178,10 @@ pub struct InteractionRecord {
     pub flags: Vec<Flag>,
     /// What the score is made of.
     pub contributions: Vec<ContributionRecord>,
-    /// Which event answers which.
+    /// How its events hang together: which recovery answers which failure (`answers`), what keeps or breaks an
+    /// offer or promise told before (`keeps`, `breaks`), and which failure came after a recovery had answered an
+    /// earlier one (`double_deviation`). In the order of the event that refers (`from`). They explain flags and
+    /// the corpus summary; the points stand in `contributions` alone.
     #[serde(default)]
     pub links: Vec<LinkRecord>,
 }
@@ -200,20 +206,24 @@ pub struct ContributionRecord {
     pub points: f64,
     /// Why, like `proactive_contact:absent` or `sentiment:end`.
     pub reason: String,
+    /// The sentence that these words stand in, as a position in the `sentences` of the story; for the mean
+    /// sentiment the one that moves it most. Missing in what was written before there was this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentence: Option<SentenceId>,
     /// First byte of the words that show it.
     pub start: usize,
     /// One past their last byte.
     pub end: usize,
 }
 
-/// Which event answers which.
+/// How one event refers to another: see [`Link`](crate::Link).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LinkRecord {
     /// `answers`, `keeps`, `breaks` or `double_deviation`.
     pub kind: String,
-    /// Position in `events`.
+    /// Position in the `events` of the story: the recovery, the keeping or breaking, the second failure.
     pub from: usize,
-    /// Position in `events`.
+    /// Position in the `events` of the story: the failure, the promise, the recovery that did not last.
     pub to: usize,
 }
 
@@ -243,6 +253,7 @@ impl Analysis {
             id: document.id().map(str::to_owned),
             source: document.source().map(str::to_owned),
             model: self.model().to_owned(),
+            weights: self.weights().to_owned(),
             text_bytes: self.text_bytes(),
             sentences: self
                 .sentences()
@@ -278,6 +289,7 @@ impl Analysis {
                         .map(|contribution| ContributionRecord {
                             points: contribution.points(),
                             reason: contribution.reason().to_string(),
+                            sentence: Some(contribution.sentence()),
                             start: contribution.span().start(),
                             end: contribution.span().end(),
                         })

@@ -5,7 +5,8 @@
 //! Every term keeps its place in the text; its points are its share of the way from the base value to the value. A
 //! failure weighs by its type, its confidence and its severity. What the sum may not do is fixed by the form and
 //! the signs of the weights, not by the fit: an event that tells of a failure never raises a score, a recovery
-//! never lowers one.
+//! never lowers one, nor does moving it to the end. It holds for all weights that [`Weights::check`] admits;
+//! `tests/score.rs` tries it on ours and on others drawn from that whole range.
 
 mod flags;
 mod justice;
@@ -34,12 +35,33 @@ pub use weights::{
 
 /// How good the experience was for the customer, with the interval that it is uncertain by.
 ///
-/// All three are in 0..=100, and `low <= value <= high`. 0 is as bad as it gets, 50 indifferent.
+/// All three are in 0..=100, and `low <= value <= high`, which is checked where one is read. 0 is as bad as it
+/// gets, 50 indifferent.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Score {
     value: f64,
     low: f64,
     high: f64,
+}
+
+/// A score as it is read.
+#[derive(Deserialize)]
+struct Unchecked {
+    value: f64,
+    low: f64,
+    high: f64,
+}
+
+impl TryFrom<Unchecked> for Score {
+    type Error = String;
+
+    fn try_from(Unchecked { value, low, high }: Unchecked) -> Result<Self, String> {
+        if 0.0 <= low && low <= value && value <= high && high <= 100.0 {
+            return Ok(Score { value, low, high });
+        }
+        Err(format!("a score of {value} within {low}..={high} is none: 0 <= low <= value <= high <= 100"))
+    }
 }
 
 impl Score {
@@ -171,7 +193,7 @@ impl Contribution {
         self.span
     }
 
-    /// The sentence that these words stand in; for mean and end the one that moves them most.
+    /// The sentence that these words stand in; for the mean sentiment the one that moves it most.
     pub fn sentence(&self) -> SentenceId {
         self.sentence
     }
@@ -198,7 +220,7 @@ pub struct Scored {
     /// The score and its interval.
     pub score: Score,
     /// The value of an interaction that says nothing. It and the points of all contributions add up to
-    /// `score.value()`, to within 1e-9.
+    /// `score.value()`, to within 1e-9 (1e-6 is what the JSON promises).
     pub base: f64,
     /// Five sides of the experience.
     pub dimensions: Dimensions,

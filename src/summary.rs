@@ -28,7 +28,8 @@
 //! - The unit of scores, failures, flags and movers is the **interaction**; that of sentiment is the sentence of a
 //!   story (no boilerplate).
 //! - An interaction whose text says too little ([`Flag::InsufficientEvidence`]) has no score worth counting: it is
-//!   counted, and left out of everything that is made of scores.
+//!   counted, and left out of everything that is made of scores. Movers, flags and failures count all interactions,
+//!   these too.
 //! - A **failure** is an event of the group [`EventGroup::Failure`](crate::EventGroup) that occurred. It is
 //!   **answered** where a [`LinkKind::Answers`](crate::LinkKind) leads to it. An interaction counts as answered when
 //!   at least one of its failures is.
@@ -67,7 +68,7 @@ use crate::score::Flag;
 use crate::sentiment::SentimentLabel;
 
 pub use builder::SummaryBuilder;
-pub use key::{Month, ParseMonthError, SummaryKey, SummaryOptions};
+pub use key::{MAX_RESAMPLES, Month, ParseMonthError, SummaryKey, SummaryOptions};
 
 /// Version of the shape of [`Summary`] as JSON. Fields may be added without a new one.
 pub const SCHEMA: u32 = 1;
@@ -91,11 +92,12 @@ pub struct Summary {
     pub score: Option<ScoreSummary>,
     /// Failures, and how they were answered.
     pub failures: FailureSummary,
-    /// What moves the scores, those first that move all interactions together most.
+    /// What moves the scores, those first that move all interactions together most. Interactions that say too little
+    /// for a score are counted here as well.
     pub movers: Vec<Mover>,
     /// Shares of the sentences by sentiment, in the order negative, neutral, positive, mixed.
     pub sentiment: Vec<SentimentShare>,
-    /// Shares of the interactions by flag.
+    /// Shares of all interactions by flag.
     pub flags: Vec<FlagShare>,
     /// By provider, most interactions first, then by name. Empty where the stories came without one.
     pub providers: Vec<GroupSummary>,
@@ -159,7 +161,7 @@ pub struct Quantile {
 /// Failures, and how they were answered.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct FailureSummary {
-    /// Share of the interactions that tell of a failure.
+    /// Share of all interactions that tell of a failure.
     pub failed: Option<Estimate>,
     /// Of these, the share in which at least one failure was answered by a recovery.
     pub answered: Option<Estimate>,

@@ -120,6 +120,48 @@ fn standard_input_and_packed_lines() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn closed_standard_output_is_said() {
+    let folder = Folder::new("closed");
+    let story = folder.write("a.txt", b"They lost my bag.");
+    let closed = Command::new("bash")
+        .args(["-c", "exec \"$@\" >&-", "bash"])
+        .arg(analyze().get_program())
+        .arg(&story)
+        .output()
+        .unwrap();
+    assert_eq!(closed.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&closed.stderr);
+    assert!(message.contains("standard output is closed"), "{message}");
+    // Thrown away on purpose.
+    let null = analyze().arg(&story).stdout(Stdio::null()).status().unwrap();
+    assert_eq!(null.code(), Some(0));
+}
+
+#[test]
+fn weights_of_a_file_are_used_and_named() {
+    let folder = Folder::new("weights");
+    let story = folder.write("a.txt", b"They lost my bag and nobody apologised.");
+    let mut weights = amends::Weights::built_in().unwrap();
+    weights.version = "mine-1".to_owned();
+    weights.base += 1.0;
+    let file = folder.write("weights.toml", weights.to_toml().as_bytes());
+    let run = |args: &[&Path]| analyze().args(["--format", "jsonl"]).args(args).output().unwrap();
+    let ours = lines(&run(&[&story])).remove(0);
+    let other = lines(&run(&["--weights".as_ref(), &file, &story])).remove(0);
+    assert_eq!(other["weights"], "mine-1");
+    assert_eq!(ours["weights"], amends::Weights::built_in().unwrap().version);
+    let value = |line: &Value| line["interactions"][0]["score"]["value"].as_f64().unwrap();
+    assert!(value(&other) > value(&ours));
+
+    let bad = folder.write("bad.toml", b"version = 1");
+    let output = run(&["--weights".as_ref(), &bad, &story]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("cannot load the weights") && message.contains("bad.toml"), "{message}");
+}
+
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let folder = Folder::new("pipe");

@@ -11,7 +11,7 @@ use amends::output::{Record, StoryRecord};
 use amends::{
     Analysis, AnalyzeError, AnalyzeErrorKind, AnalyzeOptions, Analyzer, AnalyzerBuilder, BlockKind,
     Boilerplate, Document, Engine, Event, Interaction, Limits, LoadError, Model, Precision, Segment,
-    Sentence, Sentiment, Span, Tokenizer, Warning,
+    Sentence, Sentiment, Span, Tokenizer, Warning, Weights,
 };
 use proptest::prelude::*;
 
@@ -111,6 +111,31 @@ fn our_stories_hold_every_promise_and_the_json_has_one_shape() {
     }
     for (name, shape) in &shapes {
         assert_eq!(shape, &shapes[0].1, "{name}");
+    }
+}
+
+#[test]
+fn results_name_the_weights_that_they_were_scored_with() {
+    let mut weights = Weights::built_in().unwrap();
+    let shipped = weights.version.clone();
+    weights.version = "mine-1".to_owned();
+    let document = Document::new("They lost my bag. They apologised.");
+    for (builder, version) in
+        [(Analyzer::builder().weights(weights), "mine-1"), (Analyzer::builder(), shipped.as_str())]
+    {
+        let analyzer = builder.build().unwrap();
+        assert_eq!(analyzer.weights().version, version);
+        let analysis = analyzer.analyze(document.clone()).unwrap();
+        assert_eq!(analysis.weights(), version);
+        let mut json = serde_json::to_value(analysis.to_record(&document)).unwrap();
+        assert_eq!(json["weights"], version);
+        // Each reason names its sentence; both fields may be missing in what is read.
+        let terms = json["interactions"][0]["contributions"].as_array_mut().unwrap();
+        assert!(!terms.is_empty() && terms.iter().all(|term| term["sentence"].is_u64()));
+        terms.iter_mut().for_each(|term| drop(term.as_object_mut().unwrap().remove("sentence")));
+        json.as_object_mut().unwrap().remove("weights");
+        let old: StoryRecord = serde_json::from_value(json).unwrap();
+        assert_eq!((old.weights.as_str(), old.interactions[0].contributions[0].sentence), ("", None));
     }
 }
 

@@ -79,17 +79,27 @@ impl Story {
 
     fn score_of(&self, sentences: &[SentenceId]) -> Scored {
         thread_local!(static SCORER: Scorer = Scorer::built_in().unwrap());
-        SCORER.with(|scorer| {
-            scorer.score(ScoreInput {
-                text: &self.text,
-                spans: &self.spans,
-                sentiments: &self.sentiments,
-                sentences,
-                events: &self.events,
-            })
+        SCORER.with(|scorer| self.score_by(scorer, sentences))
+    }
+
+    fn score_by(&self, scorer: &Scorer, sentences: &[SentenceId]) -> Scored {
+        scorer.score(ScoreInput {
+            text: &self.text,
+            spans: &self.spans,
+            sentiments: &self.sentiments,
+            sentences,
+            events: &self.events,
         })
     }
+
+    /// The value under other weights than ours.
+    fn value_by(&self, scorer: &Scorer) -> f64 {
+        self.score_by(scorer, &self.all()).score.value()
+    }
 }
+
+/// The sum of a score's parts may be off by this much, as `Scored::base` says.
+const EXACT: f64 = 1e-9;
 
 /// Rounding may move a value by this much.
 const ROUNDING: f64 = 1e-9;
@@ -113,6 +123,60 @@ const RECOVERIES: [EventType; 6] = [
     EventType::Fix,
     EventType::Compensation,
 ];
+
+/// A size that a weight may have, the ends of the range among them. Most are small: large ones end at 0 or 100 points,
+/// where nothing moves.
+fn any_size() -> impl Strategy<Value = f64> {
+    prop_oneof![4 => 0.0..1.0, 2 => Just(0.0), 1 => 0.0..10.0, 1 => Just(100.0)]
+}
+
+fn any_share() -> impl Strategy<Value = f64> {
+    prop_oneof![2 => 0.0..=1.0, 1 => Just(0.0), 1 => Just(1.0)]
+}
+
+fn any_positive() -> impl Strategy<Value = f64> {
+    prop_oneof![4 => 0.001..3.0, 1 => Just(1e-6), 1 => Just(100.0)]
+}
+
+/// Weights from the whole range that `Weights::check` admits, with a version of any characters.
+fn any_weights() -> impl Strategy<Value = Weights> {
+    let marks =
+        prop::sample::select(vec!['"', '\'', '\\', '\n', '\r', '\t', '\0', '\u{1b}', '\u{7f}', '#', '=']);
+    (
+        prop::collection::vec(prop_oneof![any::<char>(), marks], 0..12),
+        prop_oneof![-3.0..3.0, Just(-10.0), Just(10.0)],
+        (prop::array::uniform4(any_size()), any_positive(), 0.0..=0.99, any_share()),
+        (any_positive(), any_share(), any_size()),
+        (any_share(), any_share(), any_positive(), any_share(), any_share()),
+        (1.0..3.0, 0.0..3.0),
+        prop::array::uniform5(any_size()),
+        prop::collection::vec(prop::array::uniform3(any_size()), EventType::ALL.len()),
+    )
+        .prop_map(|(version, base, sentiment, recovery, links, severity, interval, events)| {
+            let mut weights = Weights::built_in().unwrap();
+            weights.version = version.into_iter().collect();
+            weights.base = base;
+            let tone = &mut weights.sentiment;
+            [tone.mean, tone.peak_negative, tone.peak_positive, tone.end] = sentiment.0;
+            (tone.prior, tone.margin, tone.end_decay) = (sentiment.1, sentiment.2, sentiment.3);
+            let to = &mut weights.recovery;
+            (to.saturation, to.cap, to.allowance) = recovery;
+            let to = &mut weights.links;
+            (to.repeat, to.double_deviation, to.double_deviation_half, to.customer_error, to.third_party) =
+                links;
+            (weights.severity.loss, weights.severity.harm) = (severity.0, severity.0 + severity.1);
+            let to = &mut weights.interval;
+            [to.level, to.noise, to.sparse, to.events, to.enough] = interval;
+            for (event_type, sizes) in EventType::ALL.iter().zip(events) {
+                let sign = f64::from(Weights::sign(event_type));
+                let own = weights.events.get_mut(event_type.as_str()).unwrap();
+                own.occurred = sign * sizes[0];
+                own.absent = -sign * sizes[1];
+                own.unreal = -sign * sizes[2];
+            }
+            weights
+        })
+}
 
 fn any_severity() -> impl Strategy<Value = Severity> {
     prop::sample::select(Severity::ALL.to_vec())
@@ -158,7 +222,7 @@ proptest! {
     fn points_add_up_and_the_interval_holds_the_value(story in any_story()) {
         let scored = story.score();
         let sum: f64 = scored.contributions.iter().map(|term| term.points()).sum();
-        prop_assert!((scored.base + sum - scored.score.value()).abs() < 1e-6);
+        prop_assert!((scored.base + sum - scored.score.value()).abs() < EXACT);
         let (low, value, high) = (scored.score.low(), scored.score.value(), scored.score.high());
         prop_assert!(0.0 <= low && low <= value && value <= high && high <= 100.0);
         for side in [
@@ -309,6 +373,52 @@ proptest! {
     }
 
     #[test]
+    fn weights_are_written_and_read(weights in any_weights()) {
+        let text = weights.to_toml();
+        let copy = Weights::from_toml(&text);
+        prop_assert_eq!(copy.as_ref().ok(), Some(&weights), "{:?} {}", copy, text);
+    }
+
+    #[test]
+    fn under_any_weights_points_add_up(story in any_story(), weights in any_weights()) {
+        let scored = story.score_by(&Scorer::new(weights).unwrap(), &story.all());
+        let sum: f64 = scored.contributions.iter().map(|term| term.points()).sum();
+        prop_assert!((scored.base + sum - scored.score.value()).abs() < EXACT, "{} {:?}", sum, scored);
+        let (low, value, high) = (scored.score.low(), scored.score.value(), scored.score.high());
+        prop_assert!(0.0 <= low && low <= value && value <= high && high <= 100.0);
+    }
+
+    #[test]
+    fn under_any_weights_a_failure_never_raises(
+        story in any_story(),
+        weights in any_weights(),
+        at in 0..8usize,
+        kind in prop::sample::select(FAILURES.to_vec()),
+        sure in 0.0f32..=1.0,
+    ) {
+        let scorer = Scorer::new(weights).unwrap();
+        let mut values = vec![story.value_by(&scorer)];
+        values.extend(Severity::ALL.iter().map(|&severity| {
+            story.clone().graded(at, kind.clone(), Status::Occurred, sure, severity).value_by(&scorer)
+        }));
+        prop_assert!(values.is_sorted_by(|milder, worse| *worse <= milder + ROUNDING), "{:?}", values);
+    }
+
+    #[test]
+    fn under_any_weights_a_recovery_never_lowers_and_is_worth_most_at_the_end(
+        story in any_story(),
+        weights in any_weights(),
+        at in 0..8usize,
+        kind in prop::sample::select(RECOVERIES.to_vec()),
+        sure in 0.0f32..=1.0,
+    ) {
+        let scorer = Scorer::new(weights).unwrap();
+        let told = |at| story.clone().with(at, kind.clone(), Status::Occurred, sure).value_by(&scorer);
+        let values = [story.value_by(&scorer), told(at), told(story.spans.len() - 1)];
+        prop_assert!(values.is_sorted_by(|less, more| *more >= less - ROUNDING), "{:?}", values);
+    }
+
+    #[test]
     fn nothing_panics(
         text in "\\PC{0,20}",
         places in prop::collection::vec((0usize..60, 0usize..60), 0..5),
@@ -328,7 +438,7 @@ proptest! {
         let scored = Scorer::built_in().unwrap().score(input);
         prop_assert!((0.0..=100.0).contains(&scored.score.value()));
         let sum: f64 = scored.contributions.iter().map(|term| term.points()).sum();
-        prop_assert!((scored.base + sum - scored.score.value()).abs() < 1e-6);
+        prop_assert!((scored.base + sum - scored.score.value()).abs() < EXACT);
     }
 }
 
@@ -479,6 +589,41 @@ fn the_customers_own_error_lightens_the_failure() {
     let story = Story::new(&[BAD, FLAT]).with(0, EventType::ServiceFailure, Status::Occurred, 1.0);
     let own = story.clone().with(1, EventType::CustomerError, Status::Occurred, 1.0);
     assert!(own.score().score.value() > story.score().score.value());
+}
+
+#[test]
+fn what_a_third_party_did_counts_by_its_share() {
+    let mut weights = Weights::built_in().unwrap();
+    (weights.base, weights.links.third_party) = (0.0, 0.25);
+    weights.events.get_mut("service_failure").unwrap().occurred = -1.0;
+    let scorer = Scorer::new(weights).unwrap();
+    let value = |actor| {
+        let mut story = Story::new(&[FLAT]);
+        let id = SentenceId::new(0);
+        let event = Event::new(EventType::ServiceFailure, Status::Occurred, actor, story.spans[0], id, 1.0);
+        story.events.push(event);
+        story.value_by(&scorer)
+    };
+    // 100 / (1 + e) and 100 / (1 + e^0.75).
+    assert!((value(Actor::Provider) - 26.894_142_136_999_51).abs() < EXACT, "{}", value(Actor::Provider));
+    assert!((value(Actor::ThirdParty) - 32.082_130_082_460_71).abs() < EXACT, "{}", value(Actor::ThirdParty));
+    assert_eq!(value(Actor::Customer), value(Actor::Provider));
+}
+
+#[test]
+fn a_score_that_is_none_is_not_read() {
+    let read = |json: &str| serde_json::from_str::<amends::Score>(json);
+    let good = Story::new(&[BAD]).score().score;
+    assert_eq!(read(&serde_json::to_string(&good).unwrap()).unwrap(), good);
+    for json in [
+        r#"{"value": 50, "low": 60, "high": 70}"#,
+        r#"{"value": 80, "low": 60, "high": 70}"#,
+        r#"{"value": 0, "low": -1, "high": 70}"#,
+        r#"{"value": 90, "low": 60, "high": 100.5}"#,
+        r#"{"value": 90, "low": 60}"#,
+    ] {
+        assert!(read(json).is_err(), "{json}");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use amends::output::{ErrorRecord, Record, StoryRecord};
+use amends::output::*;
+use amends::summary::*;
 use amends::*;
 use rayon::prelude::*;
 
@@ -76,6 +77,62 @@ const _: () = {
     plain::<Record>();
     plain::<StoryRecord>();
     plain::<ErrorRecord>();
+    plain::<ErrorBody>();
+    plain::<SentenceRecord>();
+    plain::<SentimentRecord>();
+    plain::<EventRecord>();
+    plain::<InteractionRecord>();
+    plain::<ScoreRecord>();
+    plain::<ContributionRecord>();
+    plain::<LinkRecord>();
+    shared::<ReadError>();
+    plain::<ReadErrorKind>();
+    plain::<ReadOptions>();
+    plain::<ReadText>();
+    plain::<Turn>();
+    plain::<Format>();
+    plain::<Malformed>();
+    plain::<Severity>();
+    plain::<Tone>();
+    plain::<ScoreInput<'_>>();
+    plain::<EventWeights>();
+    plain::<IntervalWeights>();
+    plain::<LinkWeights>();
+    plain::<RecoveryWeights>();
+    plain::<SentimentWeights>();
+    plain::<SeverityWeights>();
+    plain::<MergeNumbers>();
+    plain::<RuleHit>();
+    plain::<EventProbs>();
+    plain::<QuantizeReport>();
+    plain::<QuantizedTensor>();
+    plain::<SummaryBuilder>();
+    plain::<SummaryOptions>();
+    plain::<SummaryKey<'_>>();
+    plain::<Month>();
+    plain::<ParseMonthError>();
+    plain::<Summary>();
+    plain::<Bootstrap>();
+    plain::<Estimate>();
+    plain::<ScoreSummary>();
+    plain::<Quantile>();
+    plain::<FailureSummary>();
+    plain::<FailureType>();
+    plain::<RecoveryType>();
+    plain::<Mover>();
+    plain::<SentimentShare>();
+    plain::<FlagShare>();
+    plain::<GroupSummary>();
+};
+
+#[cfg(feature = "rust-bert")]
+const _: () = {
+    shared::<TorchEncoder>();
+    plain::<TorchBatching>();
+    plain::<TorchDevice>();
+    plain::<TorchOptions>();
+    plain::<TorchOutput>();
+    plain::<TorchPrecision>();
 };
 
 /// The embedded model where the build has it, else an engine without one.

@@ -11,12 +11,15 @@
 //! of the text as read.
 //! A story that cannot be read is reported with file and line, and the run goes on.
 //!
-//! Exit status: 0 if every story was analysed, 1 if some were not, 2 if nothing could be started.
+//! Exit status: 0 if every story was analysed, 1 if some were not, 2 if nothing could be started; a closed standard
+//! output is such a case.
 
 #[path = "../shared/engine.rs"]
 mod engine;
 mod input;
 mod pretty;
+#[path = "../shared/stdout.rs"]
+mod stdout;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -93,6 +96,7 @@ struct Line<'a> {
 
 /// Analyses everything and returns how many inputs failed.
 fn run(args: &Args) -> Result<usize> {
+    stdout::check_stdout("send it somewhere")?;
     let analyzer = args.engine.analyzer()?;
     let options = args.engine.options();
 

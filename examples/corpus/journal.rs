@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::stdout::check_stdout;
+
 /// One line of the output: the record of the row with what the input says of it.
 #[derive(Serialize)]
 pub(crate) struct Line<'a> {
@@ -39,6 +41,7 @@ pub(crate) struct Head {
     pub(crate) id: Option<String>,
     pub(crate) source: Option<String>,
     pub(crate) model: Option<String>,
+    pub(crate) weights: Option<String>,
     pub(crate) provider: Option<String>,
     pub(crate) month: Option<Month>,
     pub(crate) error: Option<ErrorBody>,
@@ -60,6 +63,12 @@ pub(crate) struct ErrorLine<'a> {
 pub(crate) struct CannotWrite {
     place: String,
     source: io::Error,
+}
+
+impl CannotWrite {
+    pub(crate) fn new(place: impl std::fmt::Display, source: io::Error) -> Self {
+        CannotWrite { place: place.to_string(), source }
+    }
 }
 
 /// What an earlier run has left.
@@ -190,12 +199,7 @@ const DELAY: Duration = Duration::from_millis(100);
 impl Journal {
     /// Writes to standard output.
     pub(crate) fn stdout(errors: Option<Errors>) -> Result<Self> {
-        if stdout_is_closed() {
-            bail!(
-                "standard output is closed, or null opened for reading and writing: the results would be lost; \
-                 name a file with --output"
-            );
-        }
+        check_stdout("name a file with --output")?;
         Ok(Journal::with("standard output".into(), Box::new(io::stdout()), None, 0, errors))
     }
 
@@ -280,20 +284,4 @@ pub(crate) fn open(path: &Path) -> Result<File> {
         // A file system without locks is no reason not to write.
         _ => Ok(file),
     }
-}
-
-/// Whether the process was started with standard output closed. Rust then opens null in its place, for reading and
-/// writing, and every line would be lost without an error.
-#[cfg(target_os = "linux")]
-fn stdout_is_closed() -> bool {
-    let target = fs::read_link("/proc/self/fd/1");
-    let info = fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-    let read_and_write = flags.is_some_and(|flags| flags.trim().ends_with('2'));
-    target.is_ok_and(|path| path == Path::new("/dev/null")) && read_and_write
-}
-
-#[cfg(not(target_os = "linux"))]
-fn stdout_is_closed() -> bool {
-    false
 }

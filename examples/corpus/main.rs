@@ -28,7 +28,7 @@
 //! # Exit status
 //!
 //! 0 if every row was analysed, 1 if some were not, 2 if nothing could be started or an input could not be opened,
-//! 3 if results could not be written (make room and go on with `--resume`), 130 after Ctrl-C. A reader of standard
+//! 3 if results or their summary could not be written (make room and go on with `--resume`), 130 after Ctrl-C. A reader of standard
 //! output that has seen enough ends the run quietly, with 0.
 
 mod columns;
@@ -44,6 +44,8 @@ mod parquet_in;
 mod parquet_out;
 mod progress;
 mod source;
+#[path = "../shared/stdout.rs"]
+mod stdout;
 mod table;
 mod zst;
 
@@ -325,6 +327,10 @@ fn earlier(
     if let Some(model) = last.model.as_deref().filter(|model| *model != analyzer.model()) {
         bail!("made by the model {model}, and this is {}", analyzer.model());
     }
+    let weights = &analyzer.weights().version;
+    if let Some(earlier) = last.weights.as_ref().filter(|version| *version != weights) {
+        bail!("scored with the weights {earlier:?}, and these are {weights:?}");
+    }
     let same = |item: &Item| {
         let name = |source: &str| source.rsplit(['/', '\\']).next().map(str::to_owned);
         item.number == done.rows
@@ -387,13 +393,15 @@ fn report(args: &Args, summary: &Summary) -> Result<()> {
     if args.summary {
         let table = table::render(summary);
         match args.output {
-            Some(_) => io::stdout().write_all(table.as_bytes())?,
+            Some(_) => io::stdout()
+                .write_all(table.as_bytes())
+                .map_err(|source| CannotWrite::new("standard output", source))?,
             None => io::stderr().write_all(table.as_bytes())?,
         }
     }
     if let Some(path) = &args.summary_json {
         let json = serde_json::to_string_pretty(summary)? + "\n";
-        fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(path, json).map_err(|source| CannotWrite::new(path.display(), source))?;
     }
     Ok(())
 }

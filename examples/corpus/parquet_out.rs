@@ -83,11 +83,18 @@ mod columnar {
             ("interaction", Int64),
             ("confidence", Float32),
             ("evidence", Utf8),
+            ("severity", Utf8),
         ]);
         let score = group(&[("value", Float64), ("low", Float64), ("high", Float64), ("base", Float64)]);
         let sides = ["distributive", "procedural", "interactional", "effort", "outcome"];
         let dimensions = group(&sides.map(|side| (side, Float64)));
-        let contribution = group(&[("points", Float64), ("reason", Utf8), ("start", Int64), ("end", Int64)]);
+        let contribution = group(&[
+            ("points", Float64),
+            ("reason", Utf8),
+            ("sentence", Int64),
+            ("start", Int64),
+            ("end", Int64),
+        ]);
         let link = group(&[("kind", Utf8), ("from", Int64), ("to", Int64)]);
         let interaction = group(&[
             ("id", Int64),
@@ -107,6 +114,7 @@ mod columnar {
             ("provider", Utf8),
             ("month", Utf8),
             ("model", Utf8),
+            ("weights", Utf8),
             ("text_bytes", Int64),
             ("sentences", many(Struct(sentence))),
             ("events", many(Struct(event))),

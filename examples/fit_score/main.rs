@@ -11,8 +11,9 @@
 //! weights are fitted to what the analyzer makes of a story, errors and all, since that is what they will meet.
 //!
 //! The loss is Huber's on the 0..100 scale, with a ridge towards the weights of the literature
-//! (`data/score/literature.toml`); every weight keeps the sign that makes the score monotone. The interval is
-//! set on held-out fifths of TRAIN, or with `--calibrate-on-dev` on DEV.
+//! (`data/score/literature.toml`); every weight keeps the sign that makes the score monotone, and what occurred at
+//! least a third of its weight there. Nothing holds the order of the sizes but the ridge. The interval is set on
+//! held-out fifths of TRAIN, or with `--calibrate-on-dev` on DEV.
 //!
 //! `--ablation` prints what sentiment and events are worth apart, as a table in Markdown.
 #![allow(clippy::print_stdout)] // a program that reports
@@ -150,5 +151,7 @@ const HEADER: &str = concat!(
     "# own, copy this file, change numbers and `version`, and hand it to the analyzer: a sign that would let a\n",
     "# failure raise or a recovery lower a score is refused.\n",
     "#\n",
-    "# Signs, order and the numbers that are not fitted come from literature.toml beside this file.\n",
+    "# The signs and the numbers that are not fitted come from literature.toml beside this file. The fit keeps the\n",
+    "# signs, and of each event that occurred at least a third of its weight there; the order of the sizes is what\n",
+    "# the readers' scores made of it, and need not be that of the literature.\n",
 );

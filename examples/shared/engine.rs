@@ -23,6 +23,9 @@ pub(crate) struct EngineArgs {
     /// Folder of further rules (TOML).
     #[arg(long, value_name = "DIR")]
     rules_dir: Option<PathBuf>,
+    /// Weights of the score (TOML) to use instead of the built-in ones.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
     /// Take the whole text for the story: do not look for site furniture and repeats.
     #[arg(long)]
     no_boilerplate: bool,
@@ -57,6 +60,9 @@ impl EngineArgs {
         }
         if let Some(dir) = &self.rules_dir {
             builder = builder.rules_dir(dir);
+        }
+        if let Some(file) = &self.weights {
+            builder = builder.weights(amends::Weights::from_file(file).context("cannot load the weights")?);
         }
         builder.build().context("cannot load the analyzer")
     }

@@ -8,21 +8,30 @@ use crate::score::weights::polarity;
 
 /// Five sides of an experience, each −1 (bad) ..= 1 (good), or `None` where the text says nothing of it.
 ///
-/// The first three are the justices of Tax, Brown and Chandrashekaran (1998), effort follows Dixon, Freeman and
-/// Toman (2010). A side is `(good − bad) / (good + bad + ½)` over its events, each by its confidence; an event
-/// that did not happen speaks the other way, a wish half as loud.
+/// The first three are the justices of Tax, Brown and Chandrashekaran (1998): what one gets, how it goes, and how one
+/// is treated. Compensation is distributive, speed procedural and an apology interactional after Smith, Bolton and
+/// Wagner (1999). Effort follows Dixon, Freeman and Toman (2010), who name repeated contacts, transfers and having to
+/// explain again. Outcome, and the place of the other types, are this project's own: initiative, which Smith, Bolton
+/// and Wagner call interactional, stands with keeping in touch. The customer's own error and users' types belong to
+/// no side.
+///
+/// A side is `(good − bad) / (good + bad + ½)` over its events, each by its confidence; an event that did not happen
+/// speaks the other way, a wish half as loud.
 #[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Dimensions {
-    /// What the customer got: redress, repair, or their refusal.
+    /// What the customer got: redress, repair, or their refusal. Events: fix, compensation, refusal.
     pub distributive: Option<f64>,
-    /// How it went: speed, reliability, keeping in touch.
+    /// How it went: speed, reliability, keeping in touch. Events: delay, broken promise, silence, kept promise,
+    /// proactive contact, competence, runaround, prompt service.
     pub procedural: Option<f64>,
-    /// How people treated the customer: courtesy, honesty, apology, explanation.
+    /// How people treated the customer: courtesy, honesty, apology, explanation. Events: rudeness, dishonesty,
+    /// mistake admitted, apology, explanation, courtesy, extra effort.
     pub interactional: Option<f64>,
-    /// What the customer had to do: 1 is effortless.
+    /// What the customer had to do: 1 is effortless. Events: customer effort, runaround, prompt service.
     pub effort: Option<f64>,
-    /// How it ended: solved or not, the customer stays or leaves.
+    /// How it ended: solved or not, the customer stays or leaves. Events: service failure, fix, unresolved, churn,
+    /// loyalty.
     pub outcome: Option<f64>,
 }
 

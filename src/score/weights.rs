@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +14,11 @@ use crate::events::{EventGroup, EventType, Severity, Status};
 /// The weights that ship with the library.
 const BUILT_IN: &str = include_str!("../../data/score/weights.toml");
 
-/// All numbers of the score. `data/score/weights.toml` says what each one means and where it comes from.
+/// The longest file of weights that is read.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// All numbers of the score, as `data/score/weights.toml` holds them. The fields say what each number means and in what
+/// range it must lie; `data/score/literature.toml` says where the numbers start from, and why.
 ///
 /// Event weights and `base` are on the raw scale, a log-odds scale: 0 is a score of 50, 1 a score of 73, and
 /// 3 a score of 95.
@@ -30,7 +36,7 @@ const BUILT_IN: &str = include_str!("../../data/score/weights.toml");
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Weights {
-    /// Names these weights; stamped into results.
+    /// Names these weights; stamped into results ([`Analysis::weights`](crate::Analysis::weights)). Any text will do.
     pub version: String,
     /// Raw value of an interaction of which the text says nothing.
     pub base: f64,
@@ -79,6 +85,10 @@ pub struct RecoveryWeights {
     /// Share of the failures before them that recoveries can make good; 0..=1.
     pub cap: f64,
     /// What recoveries may add beyond that; at least 0.
+    ///
+    /// It stands after a second failure, too, though the literature sees no bonus there (Maxham and Netemeyer 2002).
+    /// A failure is a second one only because a recovery was told before it; if that took the allowance away, telling
+    /// of that recovery would lower the score. [`LinkWeights::double_deviation`] takes back a share instead.
     pub allowance: f64,
 }
 
@@ -131,11 +141,14 @@ pub struct IntervalWeights {
     pub level: f64,
     /// Spread that is always there.
     pub noise: f64,
-    /// Spread of an interaction with no evidence; falls with the root of 1 + evidence.
+    /// Spread that is there besides where the text says nothing; it falls with the root of 1 + evidence. Evidence is
+    /// how much the text says: its polar sentences, each by how far it is from neutral (0..=1), and its events, each
+    /// by its confidence.
     pub sparse: f64,
     /// Factor on the spread that events of uncertain confidence bring.
     pub events: f64,
-    /// Evidence (polar sentences plus confident events) below which the score is called insufficient.
+    /// Evidence below which the score is flagged as insufficient, and its raw half width is 3 at least: from a base
+    /// of 50 that reaches from 5 to 95.
     pub enough: f64,
 }
 
@@ -231,11 +244,22 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// As [`Weights::from_toml`], and [`LoadErrorKind::Io`] where the file cannot be read.
+    /// As [`Weights::from_toml`]; [`LoadErrorKind::Io`] where the file cannot be read; [`LoadErrorKind::Format`] where
+    /// it has more than 1 MiB or is not UTF-8.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| LoadError::io(path, source))?;
-        Weights::from_toml(&text).map_err(|error| error.with_path(path))
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+        read.map_err(|source| LoadError::io(path, source))?;
+        let text = || {
+            if bytes.len() as u64 > MAX_BYTES {
+                let known = std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0).max(MAX_BYTES + 1);
+                let message = format!("weights: {known} bytes, the limit is {MAX_BYTES}");
+                return Err(LoadError::new(LoadErrorKind::Format, message));
+            }
+            String::from_utf8(bytes).map_err(|source| LoadError::format("weights: not UTF-8", source))
+        };
+        text().and_then(|text| Weights::from_toml(&text)).map_err(|error| error.with_path(path))
     }
 
     /// The sign of an event's weight where it occurred: 1 not below 0, −1 not above 0, 0 for a type that only
@@ -330,7 +354,8 @@ impl Weights {
         let mut out = String::new();
         let Weights { version, base, sentiment, recovery, links, severity, interval, events } = self;
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "version = {version:?}\nbase = {base:?}");
+        let version = toml::Value::String(version.clone());
+        let _ = writeln!(out, "version = {version}\nbase = {base:?}");
         let mut table = |name: &str, rows: &[(&str, f64)]| {
             let _ = writeln!(out, "\n[{name}]");
             for (key, value) in rows {
@@ -401,6 +426,29 @@ mod tests {
     fn what_ships_can_be_read_and_written() {
         let weights = Weights::built_in().unwrap();
         assert_eq!(Weights::from_toml(&weights.to_toml()).unwrap(), weights);
+    }
+
+    #[test]
+    fn a_file_of_weights_has_its_limits() {
+        let path = std::env::temp_dir().join(format!("amends-weights-{}.toml", std::process::id()));
+        let good = Weights::built_in().unwrap();
+        let mut text = good.to_toml().into_bytes();
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(Weights::from_file(&path).unwrap(), good);
+        // Comments up to the limit are read, and not one byte more.
+        text.resize(MAX_BYTES as usize, b'#');
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(Weights::from_file(&path).unwrap(), good);
+        text.push(b'#');
+        std::fs::write(&path, &text).unwrap();
+        let error = Weights::from_file(&path).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (LoadErrorKind::Format, Some(path.as_path())));
+        assert!(error.to_string().contains("1048577 bytes, the limit is 1048576"), "{error}");
+        std::fs::write(&path, b"version = \"caf\xe9\"").unwrap();
+        let error = Weights::from_file(&path).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (LoadErrorKind::Format, Some(path.as_path())));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(Weights::from_file(&path).unwrap_err().kind(), LoadErrorKind::Io);
     }
 
     #[test]

@@ -104,8 +104,9 @@ impl fmt::Debug for SummaryBuilder {
 }
 
 impl SummaryBuilder {
-    /// A builder that has seen no story.
+    /// A builder that has seen no story. Options that are out of their range are brought into it.
     pub fn new(options: SummaryOptions) -> Self {
+        let options = options.in_range();
         SummaryBuilder {
             options,
             weights: Weights::new(&options),

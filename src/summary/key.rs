@@ -110,17 +110,21 @@ impl From<Month> for String {
     }
 }
 
-/// How the intervals of a summary are made.
+/// How the intervals of a summary are made. [`SummaryBuilder::new`](super::SummaryBuilder::new) brings what is out of
+/// range into it, as the `with_` methods do.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct SummaryOptions {
-    /// What share of intervals is meant to hold the true value. Default 0.95.
+    /// What share of intervals is meant to hold the true value, 0.0..=1.0; NaN counts as the default. Default 0.95.
     pub level: f64,
-    /// How many resamples are drawn; 0 makes intervals of no width. Default 1000.
+    /// How many resamples are drawn, at most [`MAX_RESAMPLES`]; with 0 there are no intervals. Default 1000.
     pub resamples: usize,
     /// What the drawing starts from. Default 1.
     pub seed: u64,
 }
+
+/// The most resamples that a summary draws. Memory grows with their number, to some 600 MB here.
+pub const MAX_RESAMPLES: usize = 100_000;
 
 impl Default for SummaryOptions {
     /// 95 % intervals from 1000 resamples.
@@ -136,10 +140,15 @@ impl SummaryOptions {
         self
     }
 
-    /// Sets the number of resamples.
+    /// Sets the number of resamples; more than [`MAX_RESAMPLES`] counts as that.
     pub fn with_resamples(mut self, resamples: usize) -> Self {
-        self.resamples = resamples;
+        self.resamples = resamples.min(MAX_RESAMPLES);
         self
+    }
+
+    /// The same with everything in its range.
+    pub(super) fn in_range(self) -> Self {
+        self.with_level(self.level).with_resamples(self.resamples)
     }
 
     /// Sets the seed.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::events::EventType::{self, *};
 use crate::score::Flag;
 use crate::summary::facts::{InteractionFacts, StoryFacts};
-use crate::summary::{Estimate, Month, Summary, SummaryBuilder, SummaryKey, SummaryOptions};
+use crate::summary::{
+    Bootstrap, Estimate, MAX_RESAMPLES, Month, Summary, SummaryBuilder, SummaryKey, SummaryOptions,
+};
 
 fn interaction(score: f64) -> InteractionFacts {
     InteractionFacts { score, ..InteractionFacts::default() }
@@ -173,6 +175,23 @@ fn nothing_gives_an_empty_summary() {
     none.add_facts(&story(vec![interaction(40.0)]), &SummaryKey::new(0));
     let mean = none.finish().score.unwrap().mean;
     assert_eq!(mean, Estimate { value: 40.0, low: None, high: None });
+}
+
+#[test]
+fn options_out_of_range_are_brought_into_it() {
+    let stories: Vec<StoryFacts> = (0..20).map(|at| story(vec![interaction(f64::from(at))])).collect();
+    for (level, wanted) in [(2.0, 1.0), (-1.0, 0.0), (f64::NAN, 0.95), (f64::INFINITY, 1.0)] {
+        let options = SummaryOptions { level, resamples: 50, seed: 1 };
+        let summary = build_with(options, numbered(&stories));
+        assert_eq!(summary.bootstrap, Bootstrap { level: wanted, resamples: 50, seed: 1 });
+        let mean = summary.score.unwrap().mean;
+        assert!(mean.low.unwrap() <= mean.high.unwrap(), "{level}: {mean:?}");
+        // Builders with such options can be merged, too.
+        SummaryBuilder::new(options).merge(SummaryBuilder::new(options));
+    }
+    let many = SummaryOptions { resamples: usize::MAX, ..SummaryOptions::default() };
+    assert_eq!(SummaryBuilder::new(many).finish().bootstrap.resamples, MAX_RESAMPLES);
+    assert_eq!(SummaryOptions::default().with_resamples(usize::MAX).resamples, MAX_RESAMPLES);
 }
 
 /// Numbers in 0.0..1.0, always the same.

@@ -173,6 +173,24 @@ fn the_summary_is_printed_and_written() {
     }
 }
 
+#[test]
+fn a_summary_that_cannot_be_written_is_said_and_made_later() {
+    let folder = Folder::new("no-summary");
+    let input = folder.write("rows.jsonl", as_jsonl());
+    let (lost, json, out) =
+        (folder.path("no/such/summary.json"), folder.path("summary.json"), folder.path("out.jsonl"));
+    let run = |more: &[&Path]| {
+        corpus().args(COLUMNS).arg("--output").args([&out, &input]).args(more).output().unwrap()
+    };
+    let output = run(&["--summary-json".as_ref(), &lost]);
+    status(&output, 3);
+    assert!(stderr(&output).contains("cannot write") && stderr(&output).contains("summary.json"));
+    assert_eq!(parsed(&std::fs::read(&out).unwrap()).len(), 4, "the results are there");
+    status(&run(&["--resume".as_ref(), "--summary-json".as_ref(), &json]), 0);
+    let summary: Summary = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert_eq!(summary.stories, 4);
+}
+
 /// The most memory that a run over `count` short rows took, in kB.
 #[cfg(target_os = "linux")]
 fn peak(folder: &Folder, count: usize) -> u64 {

@@ -214,6 +214,25 @@ fn a_full_disk_is_said_and_can_be_resumed() {
     assert!(stderr(&output).contains("standard output"), "{}", stderr(&output));
 }
 
+#[test]
+fn what_other_weights_scored_is_not_gone_on_with() {
+    let wanted = Undisturbed::new("weights", 40);
+    let mut weights = amends::Weights::built_in().unwrap();
+    weights.version = "mine-1".to_owned();
+    let file = wanted.folder.write("weights.toml", weights.to_toml());
+    let output =
+        wanted.resumed("wanted").arg("--weights").arg(&file).stderr(Stdio::piped()).output().unwrap();
+    status(&output, 2);
+    assert!(stderr(&output).contains("mine-1"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(wanted.folder.path("wanted")).unwrap(), wanted.output, "nothing is lost by it");
+    // With the same weights it goes on, and the lines name them.
+    let run = || wanted.resumed("mine").arg("--weights").arg(&file).status().unwrap().code();
+    assert_eq!((run(), run()), (Some(1), Some(1)));
+    let lines = parsed(&std::fs::read(wanted.folder.path("mine")).unwrap());
+    let stories: Vec<_> = lines.iter().filter(|line| line["error"].is_null()).collect();
+    assert!(!stories.is_empty() && stories.iter().all(|line| line["weights"] == "mine-1"));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn closed_standard_output_is_said() {

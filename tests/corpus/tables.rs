@@ -236,6 +236,14 @@ fn parquet_out_and_in() {
             &"--carry",
             &"interactions",
             &"--carry",
+            &"events",
+            &"--carry",
+            &"sentences",
+            &"--carry",
+            &"model",
+            &"--carry",
+            &"weights",
+            &"--carry",
             &"row",
         ],
         1,
@@ -243,6 +251,7 @@ fn parquet_out_and_in() {
     let wanted = parsed(&std::fs::read(&lines).unwrap());
     let found = parsed(&again.stdout);
     assert_eq!(found.len(), wanted.len());
+    let mut keys = std::collections::BTreeSet::new();
     for (found, wanted) in found.iter().zip(&wanted) {
         if !wanted["error"].is_null() {
             assert_eq!(found["error"]["kind"], "no_text");
@@ -254,13 +263,28 @@ fn parquet_out_and_in() {
         for name in ["provider", "month", "row"] {
             assert_eq!(found[name], wanted[name]);
         }
+        for name in ["model", "weights"] {
+            assert_eq!(found["carried"][name], wanted[name]);
+        }
+        // No key of an event or a sentence is lost; null stands for what a line leaves out.
+        for name in ["events", "sentences"] {
+            let (a, b) = (&found["carried"][name], &wanted[name]);
+            assert_eq!(a.as_array().map_or(0, Vec::len), b.as_array().unwrap().len());
+            for (a, b) in a.as_array().into_iter().flatten().zip(b.as_array().unwrap()) {
+                keys.extend(b.as_object().unwrap().keys().map(|key| format!("{name}.{key}")));
+                for (key, value) in b.as_object().unwrap().iter().filter(|(_, value)| !value.is_object()) {
+                    assert_eq!(a[key], *value, "{name}.{key}");
+                }
+            }
+        }
         let (a, b) = (&found["carried"]["interactions"], &wanted["interactions"]);
         assert_eq!(a.as_array().map_or(0, Vec::len), b.as_array().unwrap().len());
         if !b[0].is_null() {
             assert_eq!(a[0]["score"], b[0]["score"]);
-            assert_eq!(a[0]["contributions"][0]["reason"], b[0]["contributions"][0]["reason"]);
+            assert_eq!(a[0]["contributions"][0], b[0]["contributions"][0]);
         }
     }
+    assert!(keys.contains("events.severity") && keys.contains("events.type"), "{keys:?}");
     run(&[&"--resume", &"-o", &table, &input], 2);
     // A stop before the Parquet was made.
     std::fs::rename(&lines, folder.path("late.parquet.rows.jsonl")).unwrap();

@@ -40,7 +40,10 @@ pub(crate) fn check(text: &str, analysis: &Analysis) {
         assert!(0.0 <= score.low() && score.low() <= score.value(), "{score:?}");
         assert!(score.value() <= score.high() && score.high() <= 100.0, "{score:?}");
         let sum: f64 = interaction.contributions().iter().map(|c| c.points()).sum();
-        assert!((interaction.base() + sum - score.value()).abs() < 1e-6, "{score:?} {sum}");
+        assert!((interaction.base() + sum - score.value()).abs() < 1e-9, "{score:?} {sum}");
+        for contribution in interaction.contributions() {
+            assert!(interaction.sentences().contains(&contribution.sentence()), "{contribution:?}");
+        }
         for link in interaction.links() {
             for at in [link.from(), link.to()] {
                 assert_eq!(analysis.events()[at].interaction(), Some(interaction.id()));
