@@ -185,3 +185,55 @@ fn pretty_output_shows_every_sentence_and_score() {
     assert!(text.contains("of 100 (90 % within "));
     assert!(text.contains("no apology"));
 }
+
+/// Checkpoints on libtorch, with their options.
+#[cfg(feature = "rust-bert")]
+#[test]
+fn checkpoints_run_on_libtorch() {
+    let folder = Folder::new("torch");
+    let story = folder.write("a.txt", b"They lost my bag and nobody apologised. A week later it came.");
+    let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch").join(name);
+    let run = |name: &str, options: &[&str]| {
+        analyze().arg("--torch-dir").arg(fixture(name)).args(options).arg(&story).output().unwrap()
+    };
+    let sentiments = |name: &str, options: &[&str]| -> Vec<[f64; 3]> {
+        let output = run(name, options);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let line = lines(&output).remove(0);
+        assert!(line["model"].as_str().unwrap().starts_with(&format!("{name}@sha256:")), "{line}");
+        serde_json::from_value::<Record>(line.clone()).unwrap();
+        let sentences = line["sentences"].as_array().unwrap().iter();
+        sentences
+            .map(|sentence| {
+                ["negative", "neutral", "positive"]
+                    .map(|class| sentence["sentiment"][class].as_f64().unwrap())
+            })
+            .collect()
+    };
+    let said = sentiments("bert", &[]);
+    assert_eq!(said.len(), 2);
+    let turned = sentiments("bert", &["--torch-labels", "positive, neutral, negative"]);
+    for ([negative, neutral, positive], turned) in said.into_iter().zip(turned) {
+        assert!((negative - positive).abs() > 1e-3, "nothing to turn");
+        let pairs = [positive, neutral, negative].into_iter().zip(turned);
+        // Another order of adding up rounds otherwise.
+        assert!(pairs.clone().all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", pairs.collect::<Vec<_>>());
+    }
+    assert!(sentiments("distilbert", &["--neutral-band", "0"]).iter().all(|[_, neutral, _]| *neutral == 0.0));
+    assert!(
+        sentiments("distilbert", &["--neutral-band", "0.5"]).iter().all(|[_, neutral, _]| *neutral > 0.0)
+    );
+
+    for (name, options, wanted) in [
+        ("distilbert", ["--neutral-band", "0.7"], "0.7"),
+        ("bert", ["--torch-labels", "negative,positive"], "2 labels were given, the checkpoint has 3"),
+    ] {
+        let output = run(name, &options);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(wanted), "{message}");
+    }
+    let output = analyze().args(["--neutral-band", "0.2"]).arg(&story).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--torch-dir"));
+}

@@ -17,6 +17,15 @@ pub(crate) struct EngineArgs {
     #[cfg(feature = "rust-bert")]
     #[arg(long, value_name = "DIR", conflicts_with = "model_dir")]
     torch_dir: Option<PathBuf>,
+    /// What the classes of that checkpoint mean, in the order of its logits, where it does not say: for example
+    /// negative,neutral,positive.
+    #[cfg(feature = "rust-bert")]
+    #[arg(long, value_name = "LABELS", value_delimiter = ',', requires = "torch_dir")]
+    torch_labels: Option<Vec<String>>,
+    /// How far from one half P(positive) of a checkpoint without a neutral class still counts as neutral, 0 to 0.5.
+    #[cfg(feature = "rust-bert")]
+    #[arg(long, value_name = "WIDTH", requires = "torch_dir")]
+    neutral_band: Option<f32>,
     /// Precision to compute at, for --model-dir.
     #[arg(long, value_enum, default_value = "int8")]
     precision: PrecisionArg,
@@ -55,8 +64,7 @@ impl EngineArgs {
         }
         #[cfg(feature = "rust-bert")]
         if let Some(dir) = &self.torch_dir {
-            let options = amends::TorchOptions::new().with_device(amends::TorchDevice::cuda_if_available());
-            builder = builder.torch_dir(dir, options);
+            builder = builder.torch_dir(dir, self.torch_options());
         }
         if let Some(dir) = &self.rules_dir {
             builder = builder.rules_dir(dir);
@@ -65,6 +73,24 @@ impl EngineArgs {
             builder = builder.weights(amends::Weights::from_file(file).context("cannot load the weights")?);
         }
         builder.build().context("cannot load the analyzer")
+    }
+
+    #[cfg(feature = "rust-bert")]
+    fn torch_options(&self) -> amends::TorchOptions {
+        let device = amends::TorchDevice::cuda_if_available();
+        let mut options = amends::TorchOptions::new().with_device(device);
+        if device != amends::TorchDevice::Cpu {
+            // A GPU is idle most of the time with one sentence in a pass.
+            let max_tokens = const { std::num::NonZeroUsize::new(512).unwrap() };
+            options = options.with_batching(amends::TorchBatching::Padded { max_tokens });
+        }
+        if let Some(labels) = &self.torch_labels {
+            options = options.with_labels(labels.iter().map(|label| label.trim()));
+        }
+        if let Some(band) = self.neutral_band {
+            options = options.with_neutral_band(band);
+        }
+        options
     }
 
     pub(crate) fn options(&self) -> AnalyzeOptions {

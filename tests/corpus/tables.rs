@@ -305,3 +305,27 @@ fn parquet_out_and_in() {
     );
     assert_eq!(std::fs::read(folder.path("late.parquet")).unwrap(), std::fs::read(&table).unwrap());
 }
+
+/// Checkpoints on libtorch, with their options.
+#[cfg(feature = "rust-bert")]
+#[test]
+fn a_checkpoint_on_libtorch_reads_a_table() {
+    let folder = Folder::new("torch");
+    let input = folder.write("rows.jsonl", as_jsonl());
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torch/distilbert");
+    let run = |options: &[&str]| {
+        corpus().args(COLUMNS).args(["--torch-dir", fixture]).args(options).arg(&input).output().unwrap()
+    };
+    let output = run(&["--torch-labels", "negative,positive", "--neutral-band", "0"]);
+    status(&output, 0);
+    let found = parsed(&output.stdout);
+    assert_eq!(found.len(), STORIES.len());
+    for line in &found {
+        assert!(line["model"].as_str().unwrap().starts_with("distilbert@sha256:"), "{line}");
+        for sentence in line["sentences"].as_array().unwrap() {
+            assert_eq!(sentence["sentiment"]["neutral"].as_f64(), Some(0.0), "{sentence}");
+        }
+    }
+    let output = run(&["--neutral-band=0.6"]);
+    assert_ne!(output.status.code(), Some(0));
+}
