@@ -101,7 +101,7 @@ fn main() -> Result<()> {
 
     let mut numbers = count_rules(&train, &codes, &types, options.verbose);
     fit(&mut numbers, &held.stories.iter().collect::<Vec<_>>(), &codes, RIDGE);
-    numbers.threshold_unreal = best_wish(&numbers, &held, &codes);
+    numbers.threshold_unreal = best_wish(&numbers, &held, &codes).min(UNREAL_AT_MOST);
     numbers.threshold_alone = best_threshold(&train.stories.iter().collect::<Vec<_>>(), |cell, number| {
         alone(&numbers, cell, number, &codes)
     });
@@ -294,6 +294,10 @@ fn alone(numbers: &MergeNumbers, cell: &Cell, number: usize, codes: &[String]) -
 fn model_only(cell: &Cell) -> Option<(f64, Status)> {
     (!model_unreal(cell)).then(|| (f64::from(cell.model[0].max(cell.model[1])), model_status(cell)))
 }
+
+/// A higher threshold for unreal events would silence plain rules ("they should have apologised") where there is no
+/// model.
+const UNREAL_AT_MOST: f64 = 0.18;
 
 /// How sure it is that the event is only wished, where none is taken as occurred or absent; as `MergeConfig` does it.
 fn wish(numbers: &MergeNumbers, cell: &Cell, number: usize, codes: &[String]) -> Option<f64> {
