@@ -70,7 +70,8 @@ impl Score {
         self.value
     }
 
-    /// Lower end of the interval in which nine of ten readers' scores are expected.
+    /// Lower end of the interval in which nine of ten readers' scores of reviews are expected. Told stories are harder:
+    /// `data/score/README.md` says how many it holds there.
     pub fn low(self) -> f64 {
         self.low
     }
