@@ -248,7 +248,10 @@ impl Journal {
         if let Err(source) = self.out.write_all(&self.lines).and_then(|()| self.out.flush()) {
             // The part of a line that fitted is taken back; where even that fails, resuming cuts it off.
             if let Some(file) = &self.file {
-                let _ = file.set_len(self.whole);
+                let fitted = file.metadata().map_or(0, |now| now.len().saturating_sub(self.whole));
+                let fitted = &self.lines[..self.lines.len().min(fitted as usize)];
+                let lines = fitted.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+                let _ = file.set_len(self.whole + lines as u64);
             }
             self.lines.clear();
             return Err(CannotWrite { place: self.place.clone(), source }.into());
