@@ -439,6 +439,15 @@ mod email {
         assert_eq!(read.text(), "You lost my parcel.");
     }
 
+    /// Found by fuzzing.
+    #[test]
+    fn a_nul_in_a_head_does_not_reach_the_text() {
+        let found =
+            read(Format::Email, "From: A\0nn <a@example.org>\nSubject: The boiler\0\n\nNobody came.\n");
+        assert!(!found.text().contains('\0'), "{:?}", found.text());
+        assert!(found.text().contains("The boiler") && found.text().contains("Nobody came."));
+    }
+
     #[test]
     fn odd_mails_have_a_text() {
         for mail in [

@@ -22,8 +22,8 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions) -> Result<Parts, ReadErr
         return Ok(Parts::default());
     };
     let from = message.from().and_then(|from| from.first()).map(|from| Person {
-        name: from.name().unwrap_or_default().trim().to_owned(),
-        address: from.address().unwrap_or_default().trim().to_owned(),
+        name: one_line(from.name().unwrap_or_default()),
+        address: one_line(from.address().unwrap_or_default()),
     });
     let subject = message.subject().map(one_line).filter(|subject| !subject.is_empty());
     let mut text = String::new();
@@ -81,7 +81,7 @@ fn part_text(part: &MessagePart<'_>) -> Result<String, ReadError> {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    without_zeros(text.split_whitespace().collect::<Vec<_>>().join(" ").into()).into_owned()
 }
 
 /// Writes the pieces of a mail: those of its writer, or all with `whole`.
