@@ -92,7 +92,8 @@
 //!
 //! Tested by `tests/hostile.rs` (texts), `tests/hostile_files.rs` and `tests/model.rs` (rules, models),
 //! `tests/determinism.rs`, `tests/threads.rs`, and `tests/seeds.rs`, which feeds the seeds of the fuzz targets; `.ci/fuzz`
-//! runs those under libFuzzer. No long fuzzing run has been made yet.
+//! runs those under libFuzzer. The gate does so for some
+//! seconds each; no long fuzzing run has been made yet.
 //!
 //! # How fast it is
 //!
