@@ -128,6 +128,7 @@ mod encoder;
 mod engine;
 mod error;
 mod events;
+mod fixed;
 mod heads;
 mod interactions;
 mod labels;

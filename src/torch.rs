@@ -61,7 +61,7 @@ pub enum TorchPrecision {
     #[default]
     F32,
     /// 16 bits (IEEE half): half the memory, and faster on GPUs. Logits of the test checkpoints move by less than
-    /// 0.02 (`tests/torch.rs` holds them to it).
+    /// 0.02 (`tests/torch` holds them to it).
     ///
     /// On a processor libtorch 2.4 computes it as well: the memory is halved, but so is the speed of `F32` (a Xeon
     /// with AVX-512 FP16, sentences of 24 tokens, 20 together).
@@ -219,7 +219,7 @@ pub enum TorchOutput {
 /// They tokenize for themselves, count offsets in characters and pass no attention mask: rust-bert's
 /// `SequenceClassificationModel::predict` pads a batch to its longest text and lets every text attend to its padding.
 /// The probability of one short sentence fell from 0.80 to 0.53 when a long one shared its batch (a test in
-/// `tests/torch.rs` shows the same with a small checkpoint, and that nothing moves here). So only rust-bert's model
+/// `tests/torch` shows the same with a small checkpoint, and that nothing moves here). So only rust-bert's model
 /// types are used, with amends' token ids, and either without padding or with a mask.
 ///
 /// # Where a checkpoint comes from

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
+use crate::fixed;
 use crate::interactions::names;
 use crate::span::Span;
 
@@ -28,17 +29,12 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
     toml::from_str(include_str!("../../data/interactions/general.toml")).expect("the lists of words")
 });
 
-/// A pattern of this file; a test compiles them all.
-fn fixed(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a fixed pattern")
-}
-
 /// "1. Ask for a date.", "• Respect".
-static ITEM: LazyLock<Regex> = LazyLock::new(|| fixed(r"^\s*(?:\d{1,2}[.)]|[•\-*–])\s+"));
+static ITEM: LazyLock<Regex> = LazyLock::new(|| fixed::regex(r"^\s*(?:\d{1,2}[.)]|[•\-*–])\s+"));
 
 /// When something happened.
 static TIME: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)\b(?:yesterday|ago|on\ (?:mon|tues|wednes|thurs|fri|satur|sun)day|\d{1,2}(?::\d\d)?\ ?(?:am|pm)
           |(?:the\ )?next\ (?:day|morning|week)|(?:days|weeks|months|hours|minutes)\ (?:later|after)
           |this\ (?:morning|week|month|afternoon)
@@ -49,7 +45,7 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Service as such, or any customer.
 static SERVICE: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)customer\ (?:service|experience|care|loyalty|satisfaction)|service\ recovery
           |\b(?:great|good|excellent|poor|bad)\ service\ (?:is|means|starts|comes|needs)\b
           |\b(?:a|the|your|every|any|each|that)\ (?:\w+\ )?customers?\b",
@@ -58,7 +54,7 @@ static SERVICE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The writer speaks as one who serves: "our customers", "I used to manage a call centre".
 static SERVES: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)\b(?:our|my)\ (?:\w+\ )?(?:customers?|clients?|readers|employees|staff|teams?|organi[sz]ation|industry|practice|market)\b
           |\bour\ (?:\w+\ )?(?:company|business|store|shop)\b
           |\bi\ (?:used\ to\ |once\ )?(?:managed?|led|lead|run|ran|coach(?:ed)?|train(?:ed)?|teach|taught|supervised?|own(?:ed)?)\ (?:an?|my|our|teams?|people|staff)\b
@@ -69,7 +65,7 @@ static SERVES: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Announces general lessons.
 pub(super) static LESSONS: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)\b(?:lessons?|takeaways?|take-aways?|what\ i(?:['’]ve)?\ (?:have\ )?learn(?:ed|t)|things\ i\ now\ believe|practices\ of
           |what\ makes\ the\ difference|advice|tips|moral|rules|principles)\b",
     )

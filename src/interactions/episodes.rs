@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::events::{EventGroup, Status};
+use crate::fixed;
 use crate::interactions::cues::LESSONS;
 use crate::interactions::lists::LISTS;
 use crate::interactions::names::{Name, Names};
@@ -25,24 +26,20 @@ pub(super) struct Episode {
     pub(super) provider: Option<Provider>,
 }
 
-fn fixed(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a fixed pattern")
-}
-
 /// "Exhibit A", "Hotel B is", "Counter two:".
 static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)^(?P<what>exhibit|hotel|counter|shop|store|bank|company|airline|restaurant|stop|case|visit|garage|provider)\s+
           (?P<which>[a-d]|one|two|three|four|five|1|2|3|4|5)\b[\s:,.–—-]",
     )
 });
 
 /// "1. Voltara (electricity)."
-static NUMBERED: LazyLock<Regex> = LazyLock::new(|| fixed(r"^(?P<which>\d{1,2})[.)]\s+\S"));
+static NUMBERED: LazyLock<Regex> = LazyLock::new(|| fixed::regex(r"^(?P<which>\d{1,2})[.)]\s+\S"));
 
 /// Words with which a new tale opens. The first group needs a new name or kind of company in its sentence.
 static OPENS: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)^(?:and\ |but\ |so\ )?(?:enter\ |meanwhile|(?:now\ )?(?:contrast|compare)\ (?:that|this|it)|on\ the\ other\ hand|by\ contrast|
           in\ contrast|next\ up|i\ want\ to\ talk\ about|first\ (?:stop|up)|second\ (?:stop|up)|third\ and\ last|
           and\ now\ (?:for\ )?the\ |now\ (?:for\ )?the\ |then\ there(?:\ is|\ was|'s|’s)\ |
@@ -52,21 +49,21 @@ static OPENS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// "A man in my camera club said try Mr. Lindqvist."
 static RECOMMENDED: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?i)\b(?:said|says|told (?:me|us)|suggested|recommended)(?: that)?(?: i| we)?(?: should)? (?:to )?(?:try|trying|go to|going to|take it to|use)\b",
     )
 });
 
 /// "I then gave it another try": the same provider in a new episode.
 static AGAIN: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?i)\b(?:gave|give|giving) (?:it|them|this place|the place|\w+) (?:another|a second|one more) (?:try|chance|shot|go)\b",
     )
 });
 
 /// "The return flight was another matter", "Our second visit": the same provider in a new episode, if it went otherwise.
 static NEXT: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)^(?:and\ |but\ |however,?\ |then\ |on\ |for\ |now\ )?(?:the\ |our\ |my\ |a\ )?
           (?:(?:return|inbound|homeward)(?:ing)?\ (?:flight|journey|leg|trip|from)|(?:i|we)\ flew\ back\b|way\ (?:back|home)\b
             |(?:second|2nd|third|3rd|next|latest|most\ recent)\ (?:visit|time|trip|stay|appointment|flight)\b)",
@@ -75,7 +72,7 @@ static NEXT: LazyLock<Regex> = LazyLock::new(|| {
 
 /// "The difference between Dorn Brothers and Harrow & Finch."
 static CONTRASTS: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?i)\b(?:differences?|contrast(?:s|ed)?|compar(?:ed?|ing|ison)|versus|vs|unlike|worlds apart|tale of two)\b",
     )
 });

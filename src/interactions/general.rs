@@ -15,6 +15,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::events::{Event, EventType, Status};
+use crate::fixed;
 use crate::heads::SentenceScores;
 use crate::interactions::cues::{self, Cues};
 use crate::interactions::turns;
@@ -48,9 +49,8 @@ const SURE: f32 = 0.5;
 const SHORT: usize = 7;
 
 /// "~ Ida Krohn" below a saying.
-static ATTRIBUTION: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^[~—–-]+ ?\p{Lu}[\w.'’-]*(?: \p{Lu}[\w.'’-]*){0,3}$").expect("a fixed pattern")
-});
+static ATTRIBUTION: LazyLock<Regex> =
+    LazyLock::new(|| fixed::regex(r"^[~—–-]+ ?\p{Lu}[\w.'’-]*(?: \p{Lu}[\w.'’-]*){0,3}$"));
 
 /// A sentence of the main story.
 struct Line<'t> {

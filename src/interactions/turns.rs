@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::fixed;
 use crate::segment::Segment;
 
 /// For each segment the number of its author, 0 for the main story, and `None` for the line that names one.
@@ -22,44 +23,41 @@ const LINE: usize = 120;
 /// Content sentences that must stand before "Posted by" for it to close a story and not to open one.
 const STORY: usize = 3;
 
-/// A pattern of this file; a test compiles them all.
-fn fixed(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a fixed pattern")
-}
-
 static SAYS: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?x)^(?:\d+[.)]\s+)?(?P<name>[\p{L}_][\w.'’\-]*(?:\s[\p{L}(][\w.'’)\-]*){0,3})\s+
           (?:says|said|wrote|writes|commented|replied|responded)\s*(?::|\.\.\.|…)(?:\s*[\w,.:/\s]*\d[\w,.:/\s]*)?$",
     )
 });
 static BY: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?xi)^(?:\#?\d+[.)]?\s+)?(?P<what>reply|posted|comment|original\ post|answer|post)(?:ed)?\s+(?:by|from):?\s+
           (?P<name>[\w.'’\-]+(?:\s[A-Z][\w.'’\-]*)?)(?:\s*[,|·(\-–—].*|\s+(?:at|on)\s.*)?$",
     )
 });
 static USER: LazyLock<Regex> =
-    LazyLock::new(|| fixed(r"(?i)^(?:user|username|author|member|from)\s*:\s*(?P<name>[\w.'’\-]+)"));
+    LazyLock::new(|| fixed::regex(r"(?i)^(?:user|username|author|member|from)\s*:\s*(?P<name>[\w.'’\-]+)"));
 static MEMBER: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?xi)^(?P<name>[\w.'’\-]+(?:\s[\w.'’\-]+)?)\s*[\-|–—·,]\s*
           .*?\b(?:posts?:\s*\d|post\s*\#\s*\d|joined:?\s|registered:?\s|senior\ member|junior\ member|member\b|moderator\b)",
     )
 });
 static DATED: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?x)^(?:\d+[.)]\s+)?(?P<name>\p{Lu}[\w.'’\-]*(?:\s\p{Lu}[\w.'’\-]*){0,2}),?\s+(?:on\s+)?
           (?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+\d{1,2}|\d{1,2}\s+(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*|\d{1,2}/\d{1,2}/\d{2,4})
           [\w,.:\s]*$",
     )
 });
 static SECTION: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(r"(?i)^(?:\d+\s+)?(?:comments?|responses?|replies|answers?)(?:\s*\(\d+\))?\s*:?$")
+    fixed::regex(r"(?i)^(?:\d+\s+)?(?:comments?|responses?|replies|answers?)(?:\s*\(\d+\))?\s*:?$")
 });
-static NAME: LazyLock<Regex> =
-    LazyLock::new(|| fixed(r"^(?:\d+[.)]\s+)?(?P<name>[\p{L}_][\w.'’\-]*(?:\s\p{Lu}[\w.'’\-]*){0,2})$"));
-static NAME_THEN_WORDS: LazyLock<Regex> = LazyLock::new(|| fixed(r"^(?P<name>[\p{L}_][\w.\-]{2,30}):\s+\S"));
+static NAME: LazyLock<Regex> = LazyLock::new(|| {
+    fixed::regex(r"^(?:\d+[.)]\s+)?(?P<name>[\p{L}_][\w.'’\-]*(?:\s\p{Lu}[\w.'’\-]*){0,2})$")
+});
+static NAME_THEN_WORDS: LazyLock<Regex> =
+    LazyLock::new(|| fixed::regex(r"^(?P<name>[\p{L}_][\w.\-]{2,30}):\s+\S"));
 
 /// Words that stand alone in comment sections and are no names.
 const FURNITURE: [&str; 12] = [

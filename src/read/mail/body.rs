@@ -9,6 +9,7 @@
 
 use std::sync::LazyLock;
 
+use crate::fixed;
 use regex::Regex;
 
 /// Who wrote a mail.
@@ -72,44 +73,42 @@ const HEADERS: usize = 12;
 const FAREWELL_LINES: usize = 9;
 const FAREWELL_BYTES: usize = 64;
 
-fn fixed(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a fixed pattern")
-}
-
 /// "On Mon, Mar 4, 2019 at 9:12 AM, Ida Krohn <ida@krohn.example> wrote:".
-static WROTE: LazyLock<Regex> =
-    LazyLock::new(|| fixed(r"(?i)^(?:on |le |am )?(?P<who>.{2,280}?)\s*(?:\b(?:wrote|writes|said)):$"));
+static WROTE: LazyLock<Regex> = LazyLock::new(|| {
+    fixed::regex(r"(?i)^(?:on |le |am )?(?P<who>.{2,280}?)\s*(?:\b(?:wrote|writes|said)):$")
+});
 /// The end of a date in such a line.
 static TIME: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?x)\d{1,2}[:.h]\d\d(?:[:.]\d\d)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*(?:\(?[A-Z]{2,5}\)?|[+-]\d{4})?\s*,?\s+",
     )
 });
-static ADDRESS: LazyLock<Regex> =
-    LazyLock::new(|| fixed(r"[<\[(]?(?:mailto:)?([0-9A-Za-z_.+%-]{1,64}@[0-9A-Za-z_.-]{1,200})[>\])]{0,2}"));
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    fixed::regex(r"[<\[(]?(?:mailto:)?([0-9A-Za-z_.+%-]{1,64}@[0-9A-Za-z_.-]{1,200})[>\])]{0,2}")
+});
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?i)^\*?(?P<name>from|sent|date|to|cc|bcc|subject|reply-to|importance|attachments):\*?\s*(?P<value>.*)$",
     )
 });
 static DIVIDER: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)^(?:-{2,}\s*(?:original|forwarded)\ (?:message|appointment)(?:\ (?:from|by)\ .{1,80})?\s*-{2,}
           |begin\ forwarded\ message:|_{20,}|-{5,}\s*forwarded\ by\ .{1,120})$",
     )
 });
 static SENT_FROM: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?i)^(?:sent (?:from|via|with|using) (?:my |the )?(?:iphone|ipad|android|samsung|galaxy|blackberry|windows|mobile|phone|outlook|yahoo|gmail|mail|proton|tapatalk|huawei|xperia|htc|nokia)\b.{0,60}|get outlook for .{2,20}|von meinem .{2,30} gesendet)$",
     )
 });
 static FAREWELL: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?i)^(?:(?:with )?(?:kind(?:est)?|best|warm(?:est)?|many) (?:regards|wishes|thanks)|regards|best|sincerely(?: yours)?|yours(?: (?:sincerely|faithfully|truly|in hope|disappointedly))?|with thanks|cheers|thanks|thank you|rgds|kr|br)\s*[,.!]?$",
     )
 });
 static NOTICE: LazyLock<Regex> = LazyLock::new(|| {
-    fixed(
+    fixed::regex(
         r"(?ix)^\W{0,4}(?:(?:confidentiality|privacy|legal|privileged|disclaimer)\b.{0,40}(?:notice|statement|disclaimer|:)
           |disclaimer\b
           |this\ (?:e-?mail|message|communication|transmission)\b.{0,120}\b(?:confidential|privileged|intended|solely)
