@@ -17,6 +17,7 @@ mod attention;
 mod dense;
 mod kernels;
 mod linear;
+mod tiles;
 mod weights;
 mod workspace;
 

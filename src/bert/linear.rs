@@ -7,6 +7,7 @@ use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix
 use rten_tensor::NdTensorView;
 
 use crate::bert::kernels::{Accumulator, Columns, RowScale};
+use crate::bert::tiles::{Tiled, unit};
 use crate::bert::weights::Matrix;
 use crate::error::{AnalyzeError, LoadError, LoadErrorKind, Source};
 
@@ -14,7 +15,7 @@ use crate::error::{AnalyzeError, LoadError, LoadErrorKind, Source};
 ///
 /// rten-gemm spreads a product over rayon's threads where it has more than 64 rows or 128 columns. Products of
 /// at most [`ROWS`] by [`PANEL`] stay on the thread that asks, whatever pool it is in: one forward, one thread.
-/// 48 is a multiple of the kernels' row tiles (4, 6 and 8).
+/// 48 is a multiple of the kernels' row tiles (4, 6, 8 and 16).
 pub(super) const ROWS: usize = 48;
 /// Columns of weights in one matrix product.
 pub(super) const PANEL: usize = 128;
@@ -44,6 +45,8 @@ pub(super) struct Linear {
 enum Panels {
     Float(Vec<(usize, PackedBMatrix<f32>)>),
     Int8(Vec<(usize, PackedBMatrix<i8>)>),
+    /// In int8, where there is a tile unit.
+    Tiled(Vec<(usize, Tiled)>),
 }
 
 impl std::fmt::Debug for Linear {
@@ -59,7 +62,11 @@ impl std::fmt::Debug for Linear {
 /// Up to [`ROWS`] rows of activations, as the weights want them.
 pub(super) enum Rows<'a> {
     Float(&'a [f32]),
-    Int8 { bytes: &'a [u8], scales: &'a [RowScale] },
+    /// Bytes hold as many rows as there are, rounded up to whole [tiles](crate::bert::tiles::SIDE).
+    Int8 {
+        bytes: &'a [u8],
+        scales: &'a [RowScale],
+    },
 }
 
 /// One panel of a product: `acc` is `[rows, columns.bias.len()]`, for the outputs from `start` on.
@@ -110,10 +117,22 @@ impl Linear {
             .zip(&scale)
             .map(|(row, scale)| scale * row.iter().map(|&byte| i32::from(byte)).sum::<i32>() as f32)
             .collect();
+        let weights = |part: usize, row: usize| &signed[part][rows(parts[part].0, row)];
+        if unit::present()
+            && starts
+                .iter()
+                .all(|&(part, row, _)| Tiled::fits(inputs, weights(part, row).len() / inputs.max(1)))
+        {
+            let panels = starts
+                .par_iter()
+                .map(|&(part, row, start)| (start, Tiled::new(weights(part, row), inputs)))
+                .collect();
+            return Ok(Linear { inputs, panels: Panels::Tiled(panels), bias, scale, sums });
+        }
         let panels = starts
             .par_iter()
             .map(|&(part, row, start)| {
-                let weights = &signed[part][rows(parts[part].0, row)];
+                let weights = weights(part, row);
                 let view = transposed(weights, inputs)?;
                 Ok((start, ENGINES.with(|engines| engines.int8.prepack_b(view))))
             })
@@ -122,7 +141,7 @@ impl Linear {
     }
 
     pub(super) fn is_int8(&self) -> bool {
-        matches!(self.panels, Panels::Int8(_))
+        matches!(self.panels, Panels::Int8(_) | Panels::Tiled(_))
     }
 
     /// Multiplies up to [`ROWS`] rows by the outputs in `range`, which must start and end at matrices.
@@ -173,6 +192,16 @@ impl Linear {
                     let a = GemmInputA::Packed(&a);
                     engines.int8.gemm(tile, a, GemmInputB::Packed(b), GemmOptions::default())?;
                     finish.finish(*start, tile, &scales[..rows], self.columns(*start, b.cols()));
+                }
+            }
+            (Panels::Tiled(panels), Rows::Int8 { bytes, scales }) => {
+                tiles.int8.resize(ROWS * PANEL, 0);
+                let unit = unit::Unit::start().ok_or("the tile unit is gone")?;
+                for (start, weights) in panels.iter().filter(|(start, _)| range.contains(start)) {
+                    let width = weights.outputs();
+                    weights.multiply(&unit, rows, bytes, &mut tiles.int8);
+                    let tile = &tiles.int8[..rows * width];
+                    finish.finish(*start, tile, &scales[..rows], self.columns(*start, width));
                 }
             }
             _ => return Err("activations and weights differ in precision".into()),

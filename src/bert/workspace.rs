@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::bert::attention;
 use crate::bert::kernels::RowScale;
 use crate::bert::linear::Tiles;
+use crate::bert::tiles::SIDE;
 
 /// Scratch memory of one forward. It grows to the largest batch that it met.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ pub(super) struct Workspace {
     pub(super) attention: attention::Scratch,
 }
 
-/// Quantized rows.
+/// Quantized rows, and room for whole tiles of them.
 #[derive(Debug, Default)]
 pub(super) struct Bytes {
     pub(super) bytes: Vec<u8>,
@@ -36,7 +37,7 @@ pub(super) struct Bytes {
 
 impl Bytes {
     pub(super) fn resize(&mut self, rows: usize, columns: usize) {
-        self.bytes.resize(rows * columns, 0);
+        self.bytes.resize(rows.next_multiple_of(SIDE) * columns, 0);
         self.scales.resize(rows, RowScale::default());
     }
 }
