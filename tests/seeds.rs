@@ -58,3 +58,8 @@ fn jsonl() {
 fn readers() {
     run("readers");
 }
+
+#[test]
+fn tables() {
+    run("tables");
+}

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::dates;
+use super::dates;
 
 /// The columns that are read.
 #[derive(Args, Clone, Debug)]

@@ -14,9 +14,9 @@ use anyhow::{Context, Result, bail};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 use serde_json::{Map, Value};
 
-use crate::columns::{Row, RowError};
-use crate::input::{Found, Options, Rows};
-use crate::lines::{self, Line};
+use super::columns::{Row, RowError};
+use super::input::{Found, Options, Rows};
+use super::lines::{self, Line};
 
 pub(crate) struct Table {
     reader: Box<dyn BufRead>,

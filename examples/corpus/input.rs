@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use amends::{AsStory, Document};
 use anyhow::{Context, Result, bail};
 
-use crate::columns::{Columns, Row, RowError};
-use crate::csv::Table;
-use crate::jsonl::JsonLines;
-use crate::parquet_in;
-use crate::source::{self, Format};
+use super::columns::{Columns, Row, RowError};
+use super::csv::Table;
+use super::jsonl::JsonLines;
+use super::parquet_in;
+use super::source::{self, Format};
 
 /// How inputs are read.
 #[derive(Clone, Debug)]

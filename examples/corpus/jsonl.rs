@@ -4,9 +4,9 @@ use std::io::{self, BufRead};
 
 use serde_json::{Map, Value};
 
-use crate::columns::{Columns, Row, RowError};
-use crate::input::{Found, Options, Rows};
-use crate::lines::{self, Line};
+use super::columns::{Columns, Row, RowError};
+use super::input::{Found, Options, Rows};
+use super::lines::{self, Line};
 
 /// One object a line; lines of white space are no rows.
 pub(crate) struct JsonLines {

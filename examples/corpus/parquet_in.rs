@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use anyhow::Result;
 
-use crate::input::{Options, Rows};
+use super::input::{Options, Rows};
 
 #[cfg(not(feature = "parquet"))]
 pub(crate) fn open(_: &Path, _: &Options, _: &Arc<AtomicU64>) -> Result<Box<dyn Rows>> {
@@ -15,7 +15,7 @@ pub(crate) fn open(_: &Path, _: &Options, _: &Arc<AtomicU64>) -> Result<Box<dyn 
 
 #[cfg(feature = "parquet")]
 pub(crate) fn open(path: &Path, options: &Options, read: &Arc<AtomicU64>) -> Result<Box<dyn Rows>> {
-    if crate::source::is_stdin(path) {
+    if super::source::is_stdin(path) {
         anyhow::bail!("Parquet cannot be read from standard input: name the file");
     }
     Ok(Box::new(columnar::Batches::open(path, options, Arc::clone(read))?))
@@ -38,8 +38,8 @@ mod columnar {
     use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
     use serde_json::{Map, Value};
 
-    use crate::columns::{Columns, RowError};
-    use crate::input::{Found, Options, Rows};
+    use super::super::columns::{Columns, RowError};
+    use super::super::input::{Found, Options, Rows};
 
     /// Rows that are unpacked at a time.
     const BATCH: usize = 64;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use flate2::bufread::MultiGzDecoder;
 
-use crate::zst::ZstReader;
+use super::zst::ZstReader;
 
 /// What an input holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

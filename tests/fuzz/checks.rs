@@ -19,6 +19,8 @@ mod counting;
 mod promises;
 #[path = "../support/small_model.rs"]
 mod small_model;
+#[path = "tables.rs"]
+mod corpus_tables;
 
 use small_model::{Files, Folder};
 
@@ -26,7 +28,7 @@ use small_model::{Files, Folder};
 pub(crate) type Target = fn(&[u8]);
 
 /// All targets by name.
-pub(crate) const TARGETS: [(&str, Target); 7] = [
+pub(crate) const TARGETS: [(&str, Target); 8] = [
     ("segment", segment),
     ("front_door", front_door),
     ("embedded", embedded),
@@ -34,6 +36,7 @@ pub(crate) const TARGETS: [(&str, Target); 7] = [
     ("model", model),
     ("jsonl", jsonl),
     ("readers", readers),
+    ("tables", tables),
 ];
 
 /// Sentences are sorted, whole, and lose nothing.
@@ -199,6 +202,14 @@ pub(crate) fn readers(data: &[u8]) {
     }
 }
 
+/// Tables and lines as the example `corpus` reads them.
+pub(crate) fn tables(data: &[u8]) {
+    thread_local! {
+        static FOLDER: Folder = folder("tables");
+    }
+    corpus_tables::check(data, &|| FOLDER.with(|folder| folder.0.clone()));
+}
+
 /// A folder in memory, where there is such a place.
 fn folder(name: &str) -> Folder {
     let memory = PathBuf::from("/dev/shm");
@@ -255,6 +266,7 @@ pub(crate) fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 seeds.push((name.into(), [&[which][..], bytes].concat()));
             }
         }
+        "tables" => seeds.extend(corpus_tables::seeds()),
         "jsonl" => {
             let (builder, _) = counting::analyzer();
             let analyzer = builder.build().unwrap();
