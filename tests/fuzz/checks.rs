@@ -13,14 +13,14 @@ use amends::{
     ReadOptions, RuleSet, Segment, read_bytes,
 };
 
+#[path = "tables.rs"]
+mod corpus_tables;
 #[path = "../support/counting.rs"]
 mod counting;
 #[path = "../support/promises.rs"]
 mod promises;
 #[path = "../support/small_model.rs"]
 mod small_model;
-#[path = "tables.rs"]
-mod corpus_tables;
 
 use small_model::{Files, Folder};
 
