@@ -372,6 +372,21 @@ fn a_way_back_that_went_otherwise_is_another_episode() {
 }
 
 #[test]
+fn who_only_brings_or_hosts_is_not_the_provider() {
+    check(
+        "1 - service_failure The clock by Tarnbeck that UPS left here does not tick.
+         1 - delay UPS needed nine days for the next one.
+         1 - unresolved The manufacturer is silent, so the clock goes back with UPS.",
+        &["Tarnbeck"],
+    );
+    check(
+        "1 + prompt_service The courier from DHL came at nine sharp.
+         1 + courtesy The courier carried all of it upstairs.",
+        &["DHL"],
+    );
+}
+
+#[test]
 fn a_name_is_spelled_as_the_story_mostly_spells_it() {
     check(
         "1 - service_failure Our Tarnbeck 500 Deluxe has leaked since March.
