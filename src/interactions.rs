@@ -150,6 +150,9 @@ fn draft(story: &Story<'_>, names: &Names, episode: &Episode) -> Draft {
 const MANY: i32 = 2;
 const NAMED: i32 = 3;
 
+/// What each step of trust weighs: that a company is known, and that it is of the kind that the story speaks of.
+const TRUST: i32 = 3;
+
 /// Whom an episode is about: the name that opened it, or the name in it that speaks most for a company, or the
 /// kind of company that its words speak of.
 fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provider> {
@@ -177,24 +180,22 @@ fn provider(story: &Story<'_>, names: &Names, episode: &Episode) -> Option<Provi
             let weight = weight(name)?;
             let company = names.all[name].company.map(|company| LISTS.companies[company].kind.as_str());
             let trust = match company {
-                Some("platform") => 0,
-                // An airline in a story of a flight is whom the story is about.
+                // An airline in a story of a flight is whom the story is about; who brought the parcel seldom is.
                 Some(company) if kind == Some(company) => 2,
+                Some("platform" | "courier") => -1,
+                Some("shop") => 0,
                 Some(_) => 1,
                 None => i32::from(names.all[name].company_words),
             };
-            (trust > 0 || weight >= NAMED || kind.is_none() && weight > 0).then_some((
-                trust,
-                weight,
-                std::cmp::Reverse(name),
-            ))
+            let fits = trust > 0 || trust == 0 && weight >= NAMED || kind.is_none() && weight > 0;
+            fits.then_some((weight + TRUST * trust, std::cmp::Reverse(name)))
         };
         let best = |person: bool| {
             let fits = |name: &usize| {
                 let name = &names.all[*name];
                 name.is_person() == person && !name.is_place()
             };
-            inside.keys().copied().filter(fits).filter_map(rank).max().map(|(_, _, name)| name.0)
+            inside.keys().copied().filter(fits).filter_map(rank).max().map(|(_, name)| name.0)
         };
         // An employee's name is better than nothing.
         best(false).or_else(|| best(true).filter(|_| kind.is_none()))

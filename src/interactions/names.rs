@@ -1,5 +1,6 @@
 //! Names in a story: runs of capitalised words and known companies, gathered into one name for each bearer.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use crate::interactions::lists::{LISTS, WORDS};
@@ -37,11 +38,23 @@ impl Name {
         self.person && !self.titled && self.company.is_none() && !self.company_words
     }
 
-    /// The most complete mention: the one with the most words, the first of these.
+    /// The mention that names it best: the one with the most words, the first of these; but where another spelling
+    /// comes back more often, the first of that. "Kessler 500 Deluxe" is a thing of Kessler's.
     pub(super) fn fullest(&self, text: &str) -> Option<Span> {
-        let words = |span: &Span| span.get(text).unwrap_or("").split_whitespace().count();
-        let longest = self.mentions.iter().map(|(_, span)| words(span)).max()?;
-        self.mentions.iter().map(|(_, span)| *span).find(|span| words(span) == longest)
+        let mut many: HashMap<String, usize> = HashMap::new();
+        let spelling = |span: Span| span.get(text).unwrap_or("").to_lowercase();
+        for &(_, span) in &self.mentions {
+            *many.entry(spelling(span)).or_default() += 1;
+        }
+        let first = |rank: &dyn Fn(&str) -> usize| {
+            let spans = self.mentions.iter().map(|(_, span)| *span);
+            spans.max_by_key(|span| (rank(&spelling(*span)), Reverse(*span)))
+        };
+        let longest = first(&|name| name.split_whitespace().count())?;
+        let often = first(&|name| many[name])?;
+        let last = longest.get(text)?.split_whitespace().next_back()?;
+        let more = many[&spelling(often)] > many[&spelling(longest)];
+        Some(if more && !listed(&WORDS.company, last) { often } else { longest })
     }
 }
 
@@ -153,6 +166,9 @@ struct Mention {
     titled: bool,
 }
 
+/// What stands in a complaint for a name that was taken out.
+const MASK: &str = "XX";
+
 /// What speaks against a name that is an ordinary word.
 const ORDINARY: i32 = 3;
 
@@ -163,7 +179,8 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
     for (at, segment) in segments.iter().enumerate().filter(|(at, _)| told(*at)) {
         let words = words(text, segment.span);
         lower.extend(words.iter().filter(|word| !capital(word.text)).map(|word| word.text.to_owned()));
-        let known = LISTS.companies_in(text, segment.span);
+        let mut known = LISTS.companies_in(text, segment.span);
+        with_branches(text, &words, &mut known);
         for &(span, company) in &known {
             // "Wizz" is Wizz Air.
             let head = span.get(text).unwrap_or("").split_whitespace().next().unwrap_or("").to_lowercase();
@@ -199,6 +216,7 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
                 && next.is_some_and(|next| !listed(&WORDS.common, next.text));
             let name = |word: &Word<'_>| {
                 capital(word.text)
+                    && !word.text.starts_with(MASK)
                     && !taken(word.span)
                     && (!listed(&WORDS.common, word.text) || listed(&WORDS.titles, word.text))
             };
@@ -233,8 +251,16 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
                     break;
                 }
             }
-            // "Kent hotel".
-            to += usize::from(joined(to) && WORDS.behind.contains(words[to].text) && !taken(words[to].span));
+            // "Kent hotel", "Kessler credit Union".
+            let free = |at: usize| joined(at) && !taken(words[at].span);
+            let is = |at: usize, what: &str| free(at) && words[at].text.eq_ignore_ascii_case(what);
+            if is(to, "credit") && is(to + 1, "union") {
+                to += 2;
+            } else if free(to) && WORDS.behind.contains(words[to].text) {
+                to += 1;
+            }
+            // "Thankfully Kessler".
+            from += usize::from(begins_only(text, &words[from..to], from == 0));
             let run = &words[from..to];
             if let Some(mut mention) = mention(text, at, run, words[..from].last(), words.get(to), from == 0)
             {
@@ -259,6 +285,43 @@ impl Word<'_> {
         let gap = text.get(before.span.end()..self.span.start()).unwrap_or("");
         !(gap == " " || gap == " & " || gap == ". " && listed(&WORDS.titles, before.text))
     }
+}
+
+/// How many words the place of a hotel may have.
+const BRANCH: usize = 3;
+
+/// Makes the place of a hotel part of its name: "Holiday Inn Leeds".
+fn with_branches(text: &str, words: &[Word<'_>], known: &mut [(Span, usize)]) {
+    let mut limit = usize::MAX;
+    for (span, company) in known.iter_mut().rev() {
+        let before = std::mem::replace(&mut limit, span.start());
+        if LISTS.companies[*company].kind != "hotel" {
+            continue;
+        }
+        let behind = words.partition_point(|word| word.span.start() < span.end());
+        for word in words[behind..].iter().take(BRANCH) {
+            let joined = text.get(span.end()..word.span.start()) == Some(" ") && word.span.start() < before;
+            let part = !listed(&WORDS.common, word.text) || listed(&WORDS.company, word.text);
+            if !joined || !capital(word.text) || !part {
+                break;
+            }
+            *span = span.cover(word.span);
+        }
+    }
+}
+
+/// Whether the first word of a name only begins its sentence.
+fn begins_only(text: &str, run: &[Word<'_>], first: bool) -> bool {
+    let [word, next, ..] = run else { return false };
+    let ordinary = |word: &Word<'_>| WORDS.ordinary.contains(&word.text.to_lowercase());
+    first
+        && text.get(word.span.end()..next.span.start()) == Some(" ")
+        && (ordinary(word) || word.text.ends_with("ly"))
+        && !listed(&WORDS.titles, word.text)
+        && !listed(&WORDS.leads, word.text)
+        && !run[1..]
+            .iter()
+            .any(|word| ordinary(word) || listed(&WORDS.company, word.text) || !capital(word.text))
 }
 
 fn mention(
@@ -311,11 +374,12 @@ fn mention(
     let letters = words.chars().filter(|c| c.is_alphabetic()).count();
     strength -= i32::from(run.len() == 1 && letters <= 4 && !words.chars().any(char::is_lowercase));
     let possessive = words.ends_with("'s") || words.ends_with("’s");
-    let alone = after.is_none_or(|after| {
-        text.get(run[run.len() - 1].span.end()..after.span.start()) != Some(" ")
-            || listed(&WORDS.common, after.text)
-    });
+    let joined =
+        after.filter(|after| text.get(run[run.len() - 1].span.end()..after.span.start()) == Some(" "));
+    let alone = joined.is_none_or(|after| listed(&WORDS.common, after.text));
     strength += i32::from(possessive && alone);
+    // "We drove past Kessler." A name of which its sentence says nothing more is often told by the way.
+    strength -= i32::from(joined.is_none());
     strength += i32::from(segment == 0);
     let mut placed = false;
     if let Some(before) = before {

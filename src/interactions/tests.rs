@@ -370,3 +370,76 @@ fn a_way_back_that_went_otherwise_is_another_episode() {
         &["Arvika Airways"],
     );
 }
+
+#[test]
+fn who_only_brings_or_hosts_is_not_the_provider() {
+    check(
+        "1 - service_failure The clock by Tarnbeck that UPS left here does not tick.
+         1 - delay UPS needed nine days for the next one.
+         1 - unresolved The manufacturer is silent, so the clock goes back with UPS.",
+        &["Tarnbeck"],
+    );
+    check(
+        "1 + prompt_service The courier from DHL came at nine sharp.
+         1 + courtesy The courier carried all of it upstairs.",
+        &["DHL"],
+    );
+}
+
+#[test]
+fn a_name_is_spelled_as_the_story_mostly_spells_it() {
+    check(
+        "1 - service_failure Our Tarnbeck 500 Deluxe has leaked since March.
+         1 - silence Tarnbeck support never picks up.
+         1 - refusal Tarnbeck says that leaks are normal.",
+        &["Tarnbeck"],
+    );
+    // What ends like a company is the whole name, however seldom it stands there.
+    check(
+        "1 0 _ We had Tarnbeck Roofing in for the shed.
+         1 + competence Tarnbeck found the hole at once.
+         1 + fix Tarnbeck closed it before the rain.",
+        &["Tarnbeck Roofing"],
+    );
+}
+
+#[test]
+fn the_place_of_a_hotel_is_part_of_its_name() {
+    check(
+        "1 + courtesy The desk at the novotel Lille let us in at ten.
+         1 + extra_effort They found a cot for the baby.",
+        &["novotel Lille"],
+    );
+    check(
+        "1 0 _ From the Hilton Hyatt looked nicer.
+         1 + courtesy The Hilton people gave us tea.",
+        &["Hilton"],
+    );
+}
+
+#[test]
+fn what_begins_a_sentence_is_no_part_of_the_name() {
+    check(
+        "1 - service_failure The second kettle leaks like the first.
+         1 + fix Thankfully Tarnbeck replaces them for three years.",
+        &["Tarnbeck"],
+    );
+}
+
+#[test]
+fn a_name_that_was_taken_out_is_none() {
+    check(
+        "1 - refusal I wrote to XXXXand XXXXServices twice.
+         1 - refusal XXXXServices will not close my account at the bank.",
+        &["bank"],
+    );
+}
+
+#[test]
+fn a_credit_union_is_named_whatever_its_case() {
+    check(
+        "1 + courtesy The people at Tarnbeck credit Union know us by name.
+         1 + prompt_service Our card was there within the hour.",
+        &["Tarnbeck credit Union"],
+    );
+}
