@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example fit_events -- --train TRAIN.jsonl --fit FIT.jsonl --also DEV.jsonl \
-//!     --out data/events/merge.toml
+//!     --calibrate DEV.jsonl --out data/events/merge.toml
 //! ```
 //!
 //! The files hold labelled stories in the form that `examples/shared/labelled.rs` describes. What is done with
@@ -14,6 +14,9 @@
 //!   slopes by maximum likelihood over all sentences and types, an offset for each type with a ridge towards 0,
 //!   then the threshold with the best strict micro-F1. The figures of a five-fold cross-validation over the stories
 //!   of FIT are printed beside, with and without the offsets of the types.
+//! - CALIBRATE, where it is given, moves offset and threshold together, so that the confidences of the events taken
+//!   there add up to the number that is right. Decisions stay the same. Readers differ in how much they mark; this
+//!   makes confidence mean what one of them would mark, and ECE there is then in-sample by one number.
 //! - The threshold for rules without a model is chosen on TRAIN, the one for unreal events on FIT.
 //!
 //! Run it again whenever the model or the rules change.
@@ -43,6 +46,9 @@ struct Options {
     /// Labelled stories that slopes, offsets and threshold are fitted on; best some that the model has not seen.
     #[arg(long)]
     fit: PathBuf,
+    /// Labelled stories by whose readers confidences are to be judged; may be given several times.
+    #[arg(long)]
+    calibrate: Vec<PathBuf>,
     /// More labelled stories to report on.
     #[arg(long)]
     also: Vec<PathBuf>,
@@ -102,6 +108,11 @@ fn main() -> Result<()> {
     let mut numbers = count_rules(&train, &codes, &types, options.verbose);
     fit(&mut numbers, &held.stories.iter().collect::<Vec<_>>(), &codes, RIDGE);
     numbers.threshold_unreal = best_wish(&numbers, &held, &codes).min(UNREAL_AT_MOST);
+    if !options.calibrate.is_empty() {
+        let sets = options.calibrate.iter().map(|path| read(path)).collect::<Result<Vec<Set>>>()?;
+        let shift = calibrate(&mut numbers, &sets, &codes);
+        println!("log-odds moved by {shift:.3}");
+    }
     numbers.threshold_alone = best_threshold(&train.stories.iter().collect::<Vec<_>>(), |cell, number| {
         alone(&numbers, cell, number, &codes)
     });
@@ -377,6 +388,29 @@ fn fit(numbers: &mut MergeNumbers, stories: &[&Vec<Vec<Cell>>], codes: &[String]
     }
     let fitted = numbers.clone();
     numbers.threshold = best_threshold(stories, |cell, number| merged(&fitted, cell, number, codes));
+}
+
+/// Moves offset and threshold by what makes the confidences of the events taken add up to those that are right, and
+/// returns that.
+fn calibrate(numbers: &mut MergeNumbers, sets: &[Set], codes: &[String]) -> f64 {
+    let (mut taken, mut right) = (Vec::new(), 0.0);
+    for (number, cell) in sets.iter().flat_map(Set::cells) {
+        if let Some((p, status)) = merged(numbers, cell, number, codes)
+            && p >= numbers.threshold
+        {
+            taken.push(logit(p));
+            right += f64::from(cell.gold >> status as u8 & 1);
+        }
+    }
+    let (mut low, mut high) = (-4.0, 4.0);
+    for _ in 0..60 {
+        let shift = (low + high) / 2.0;
+        let sum: f64 = taken.iter().map(|odds| sigmoid(odds + shift)).sum();
+        if sum > right { high = shift } else { low = shift }
+    }
+    numbers.offset += low;
+    numbers.threshold = sigmoid(logit(numbers.threshold) + low);
+    low
 }
 
 /// Solves a system of three equations by elimination.

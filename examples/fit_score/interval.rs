@@ -73,11 +73,8 @@ pub(crate) fn held_out(prior: &Weights, ridge: f64, cases: &[Case]) -> Result<Ve
     Ok(all)
 }
 
-/// Share of readers' scores that the interval shall hold.
-const COVERAGE: f64 = 0.9;
-
-/// Takes the parts of the width that make the intervals narrowest at the coverage.
-pub(crate) fn set_interval(weights: &mut Weights, held: &[Residual]) {
+/// Takes the parts of the width that make the intervals narrowest where they hold this share of readers' scores.
+pub(crate) fn set_interval(weights: &mut Weights, held: &[Residual], coverage: f64) {
     let mut best = f64::INFINITY;
     let steps = [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0];
     for sparse in steps {
@@ -89,7 +86,7 @@ pub(crate) fn set_interval(weights: &mut Weights, held: &[Residual]) {
                 held.iter().map(|row| (logit(row.gold) - row.raw).abs() / spread(row)).collect();
             needed.sort_by(f64::total_cmp);
             // The split-conformal rank.
-            let rank = (((held.len() + 1) as f64) * COVERAGE).ceil() as usize;
+            let rank = (((held.len() + 1) as f64) * coverage).ceil() as usize;
             let level = needed[rank.clamp(1, held.len()) - 1];
             let width = |row: &Residual| {
                 let half = level * spread(row);
@@ -104,7 +101,7 @@ pub(crate) fn set_interval(weights: &mut Weights, held: &[Residual]) {
             }
         }
     }
-    println!("interval: mean width {best:.1} at {COVERAGE} of {} held-out interactions", held.len());
+    println!("interval: mean width {best:.1} at {coverage} of {} held-out interactions", held.len());
 }
 
 fn logistic(raw: f64) -> f64 {

@@ -75,6 +75,10 @@ struct Options {
     /// Sets the interval on DEV instead of on held-out parts of TRAIN.
     #[arg(long)]
     calibrate_on_dev: bool,
+    /// Share of the readers' scores that the interval is to hold. The model has seen TRAIN, so a little more than is
+    /// meant to hold elsewhere.
+    #[arg(long, default_value_t = 0.9, value_parser = share)]
+    coverage: f64,
     /// Fits nothing and reports on these weights.
     #[arg(long)]
     weights: Option<PathBuf>,
@@ -88,6 +92,12 @@ struct Options {
     /// each domain left out of the fit.
     #[arg(long)]
     ablation: bool,
+}
+
+/// A number between 0 and 1, without either.
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number")?;
+    if share > 0.0 && share < 1.0 { Ok(share) } else { Err("not between 0 and 1".to_owned()) }
 }
 
 fn main() -> Result<()> {
@@ -128,7 +138,7 @@ fn main() -> Result<()> {
     } else {
         held_out(&prior, options.ridge, &train)?
     };
-    set_interval(&mut weights, &held);
+    set_interval(&mut weights, &held, options.coverage);
     report("train", &weights, &train)?;
     report("dev", &weights, &dev)?;
     let text = format!("{HEADER}\n{}", weights.to_toml());

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::events::{EventGroup, Status};
+use crate::events::{Event, EventGroup, EventType, Status};
 use crate::fixed;
 use crate::interactions::cues::LESSONS;
 use crate::interactions::lists::LISTS;
@@ -108,7 +108,9 @@ fn again(story: &Story<'_>, names: &Names, mut whole: Episode) -> Result<Vec<Epi
     let events = |part: &[usize]| part.iter().any(|&at| has_event(story, at));
     let other = |cut: &usize| {
         let (first, second) = whole.segments.split_at(*cut);
+        // Late there and late back is one tale.
         (tone(story, first) - tone(story, second)).abs() > ANOTHER
+            && failures(story, first).is_disjoint(&failures(story, second))
     };
     let Some(cut) = matches(&AGAIN).or_else(|| matches(&NEXT).filter(other)) else { return Err(whole) };
     let (first, second) = whole.segments.split_at(cut);
@@ -177,6 +179,17 @@ fn has_event(story: &Story<'_>, at: usize) -> bool {
         .iter()
         .take_while(|event| event.sentence().index() == at)
         .any(|event| event.status() != Status::Unreal && event.event_type().group() != EventGroup::Custom)
+}
+
+/// The failures that these segments tell of.
+fn failures<'s>(story: &Story<'s>, segments: &[usize]) -> BTreeSet<&'s EventType> {
+    let at = |event: &Event| event.sentence().index();
+    let here = story.events.iter().filter(|event| segments.binary_search(&at(event)).is_ok());
+    here.filter(|event| {
+        event.status() == Status::Occurred && event.event_type().group() == EventGroup::Failure
+    })
+    .map(Event::event_type)
+    .collect()
 }
 
 /// Leaves out lists of lessons: a line that announces them, and the numbered or bulleted lines that follow and

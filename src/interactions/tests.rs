@@ -369,6 +369,14 @@ fn a_way_back_that_went_otherwise_is_another_episode() {
          1 + courtesy The crew sang.",
         &["Arvika Airways"],
     );
+    // Late both ways is one tale, however kind the first crew was.
+    check(
+        "1 + courtesy Out to Borgo with Arvika Airways the crew were a joy.
+         1 0 delay We left two hours late.
+         1 - delay The return flight left five hours late.
+         1 - silence Nobody told us a word.",
+        &["Arvika Airways"],
+    );
 }
 
 #[test]
