@@ -526,6 +526,14 @@ fn praise_told_again_does_not_hide_a_dropped_ball() {
         ("Ride safely, all of you, and oil your chains!", [0.05, 0.15, 0.8], &[]),
     ];
     assert!(told(lines).score().flags.contains(&Flag::DroppedBall));
+    // A fault that was put right at once is part of the good start.
+    let mut mended = lines.to_vec();
+    mended[3] = (
+        "The mechanic knew his trade; the brake squealed, and he put it right at once.",
+        [0.5, 0.05, 0.45],
+        &[(Competence, Occurred), (ServiceFailure, Occurred), (Fix, Occurred)],
+    );
+    assert!(told(&mended).score().flags.contains(&Flag::DroppedBall));
     // Not where the shop makes it good, ...
     let mut answered = lines.to_vec();
     answered.push((

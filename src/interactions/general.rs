@@ -248,7 +248,15 @@ fn edges<'a, 't>(part: &'a [Line<'t>]) -> impl Iterator<Item = &'a Line<'t>> {
         let Cues { concrete, topic, general, .. } = line.cues;
         !concrete && topic && general >= SIGNS_EDGE && line.told < TOLD_EDGE && !line.quoted
     }
-    part.iter().take_while(leads).chain(part.iter().rev().take_while(leads))
+    // "Have you ever been let down by a shop? How about a bank?"
+    let mut asked = false;
+    let opens = move |line: &&Line<'_>| {
+        let Cues { concrete, own, question, .. } = line.cues;
+        let opens = leads(line) || asked && question && !concrete && !own && !line.quoted;
+        asked = opens && question;
+        opens
+    };
+    part.iter().take_while(opens).chain(part.iter().rev().take_while(leads))
 }
 
 #[cfg(test)]

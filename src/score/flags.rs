@@ -1,5 +1,6 @@
 //! What stands out about an interaction.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -30,9 +31,9 @@ pub enum Flag {
     /// The story is parted before a failure that no recovery answers, in its own sentence or later. The part
     /// before it tells of something done well and speaks for the provider; the part from there on speaks
     /// against it. How a part speaks is the mean of its sentences' sentiment and its events' signs, each by
-    /// its weight, so praise that is said again later ("until then they had been wonderful") softens the
-    /// second part and does not hide it. Not where the customer says from there on that they stay or
-    /// recommend, and never together with [`Flag::ServiceRecovery`].
+    /// its weight (none for a failure that was answered), so praise that is said again later ("until then they
+    /// had been wonderful") softens the second part and does not hide it. Not where the customer says from
+    /// there on that they stay or recommend, and never together with [`Flag::ServiceRecovery`].
     DroppedBall,
     /// The text says too little for a score: take the interval, not the value.
     InsufficientEvidence,
@@ -80,11 +81,10 @@ pub(super) fn flags(
     let deviated = linked(LinkKind::DoubleDeviation).next().is_some();
     let answered = linked(LinkKind::Answers).map(|link| events[link.from()].sentence()).max();
     let recovered = !deviated && answered.is_some() && tone.end > GOOD;
-    let mended = linked(LinkKind::Answers)
+    let mended: Vec<&Link> = linked(LinkKind::Answers)
         .filter(|link| *events[link.from()].event_type() != EventType::Explanation)
-        .map(|link| events[link.from()].sentence())
-        .max();
-    let dropped = !recovered && dropped(events, members, mended, tone);
+        .collect();
+    let dropped = !recovered && dropped(events, members, &mended, tone);
     [
         (deviated, Flag::DoubleDeviation),
         (recovered, Flag::ServiceRecovery),
@@ -124,9 +124,10 @@ struct Voice {
     praise: bool,
 }
 
-/// See [`Flag::DroppedBall`]. `answered` is the sentence of the last recovery that answers a failure and is more than
-/// an explanation.
-fn dropped(events: &[Event], members: &[usize], answered: Option<SentenceId>, tone: &Reading) -> bool {
+/// See [`Flag::DroppedBall`]. `mended` are the answers to failures that are more than an explanation.
+fn dropped(events: &[Event], members: &[usize], mended: &[&Link], tone: &Reading) -> bool {
+    let answered = mended.iter().map(|link| events[link.from()].sentence()).max();
+    let made_good: HashSet<usize> = mended.iter().map(|link| link.to()).collect();
     let sentences = tone.polar.iter().map(|polar| Voice {
         sentence: polar.sentence,
         standing: Standing { signed: polar.weight * polar.score, mass: polar.weight },
@@ -138,7 +139,8 @@ fn dropped(events: &[Event], members: &[usize], answered: Option<SentenceId>, to
         let occurred = event.status() == Status::Occurred;
         let sign = f64::from(polarity(event.event_type())) * if occurred { 1.0 } else { -1.0 };
         let loud = if event.status() == Status::Unreal { 0.5 } else { 1.0 };
-        let mass = loud * confidence(event) * sign.abs();
+        // What was made good no longer speaks against the provider.
+        let mass = if made_good.contains(&at) { 0.0 } else { loud * confidence(event) * sign.abs() };
         let sure = occurred && confidence(event) >= SURE;
         let group = event.event_type().group();
         Voice {

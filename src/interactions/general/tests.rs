@@ -56,6 +56,24 @@ fn a_tale_stands_between_what_is_said_in_general() {
 }
 
 #[test]
+fn a_second_question_to_the_reader_goes_with_the_first() {
+    check(
+        ". Have your customers ever surprised you?
+         . How about at the bank?
+         1 In March our kettle from Harrow & Finch gave up.
+         1 I rang them on a Sunday and they picked up.
+
+         1 A new one came two days later.
+         1 They had even sent the right plug.
+         1 I rang again and thanked them.
+
+         1 We were glad of it.
+         1 I told my sister.",
+        0.8,
+    );
+}
+
+#[test]
 fn a_review_is_left_to_the_model() {
     check(
         "1 Customers deserve better.\n1 You should train your people.\n1 If you want service, go elsewhere.",
