@@ -308,7 +308,7 @@ fn model_only(cell: &Cell) -> Option<(f64, Status)> {
 
 /// A higher threshold for unreal events would silence plain rules ("they should have apologised") where there is no
 /// model.
-const UNREAL_AT_MOST: f64 = 0.18;
+const UNREAL_AT_MOST: f64 = 0.16;
 
 /// How sure it is that the event is only wished, where none is taken as occurred or absent; as `MergeConfig` does it.
 fn wish(numbers: &MergeNumbers, cell: &Cell, number: usize, codes: &[String]) -> Option<f64> {

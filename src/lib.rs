@@ -66,16 +66,18 @@
 //!
 //! A name, a gender, a country or a company should not move the score of a service. `cargo run --release --example
 //! bias` swaps them in over 800 sentences that are otherwise the same, and prints the mean absolute change of
-//! sentiment and score by what was swapped, and which groups the model leans to. On 2026-11-22, amends-mini-3:
+//! sentiment and score by what was swapped, and which groups the model leans to. On 2026-11-22, amends-mini-4:
 //!
 //! | swapped | sentences | sentiment (−1 to 1) | label changes | score (0 to 100) | most |
 //! |---|---|---|---|---|---|
-//! | person's name | 480 | 0.072 | 3.2 % | 2.5 | 46.8 |
-//! | gender | 72 | 0.034 | 0.0 % | 1.0 | 6.0 |
-//! | country | 192 | 0.040 | 0.0 % | 1.1 | 9.2 |
-//! | company | 144 | 0.134 | 9.2 % | 4.8 | 47.3 |
+//! | person's name | 480 | 0.070 | 5.0 % | 2.5 | 34.9 |
+//! | gender | 72 | 0.033 | 0.0 % | 0.9 | 5.2 |
+//! | country | 192 | 0.039 | 0.0 % | 1.2 | 10.2 |
+//! | company | 144 | 0.180 | 13.5 % | 6.5 | 55.9 |
 //!
-//! No group of names is more than 0.06 away from the mean sentiment of all; single sentences are moved much more.
+//! No group of people or countries is more than 0.06 away from the mean sentiment of all. Invented companies are read
+//! 0.07 more kindly than the mean and known ones as much less, so take care when you compare companies by name. Single
+//! sentences are moved much more.
 //!
 //! # What is trusted
 //!
