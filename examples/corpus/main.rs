@@ -31,6 +31,7 @@
 //! 3 if results or their summary could not be written (make room and go on with `--resume`), 130 after Ctrl-C. A reader of standard
 //! output that has seen enough ends the run quietly, with 0.
 
+// Readers name each other by `super`, so that `tests/fuzz/tables.rs` can take them in.
 mod columns;
 mod csv;
 mod dates;
