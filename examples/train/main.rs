@@ -131,6 +131,7 @@ mod log;
 mod measure;
 mod metrics;
 mod model;
+mod names;
 mod optim;
 mod precision;
 mod recipe;

@@ -70,6 +70,8 @@ pub(crate) struct TrainOptions {
     pub(crate) patience: usize,
     /// How many times to measure on the dev sets during the run, the end included.
     pub(crate) measurements: usize,
+    /// Share of the stories in which known companies are given other names.
+    pub(crate) other_names: f64,
 }
 
 impl Default for TrainOptions {
@@ -89,6 +91,7 @@ impl Default for TrainOptions {
             passes: 1.0,
             patience: 0,
             measurements: 8,
+            other_names: 0.0,
         }
     }
 }
@@ -198,6 +201,7 @@ impl Recipe {
         ensure!(train.batch_tokens >= self.model.max_tokens, "batch_tokens must not be below max_tokens");
         ensure!(train.measurements >= 1, "measurements must be 1 or more");
         ensure!(train.passes.is_finite() && train.passes > 0.0, "passes must be above 0");
+        ensure!((0.0..=1.0).contains(&train.other_names), "other_names must be in 0..1");
         ensure!(train.clip > 0.0, "clip must be above 0, found {}", train.clip);
         for (key, value) in [
             ("learning_rate", train.learning_rate),
@@ -267,6 +271,7 @@ mod tests {
             ),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nweight_decay=inf\n", "weight_decay must"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\npasses=inf\n", "passes must be above 0"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nother_names=1.5\n", "other_names must be"),
         ] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(want), "{text}: {error}");

@@ -13,6 +13,7 @@ use crate::data::{self, Example};
 use crate::layout::{Config, Layout, load};
 use crate::log::Log;
 use crate::measure::{Dev, Measured};
+use crate::names::Names;
 use crate::recipe::{Format, Recipe, Source};
 use crate::stream::{Row, Stream, Unit};
 use crate::vocabulary::Vocabulary;
@@ -60,10 +61,15 @@ pub(crate) fn set_up(
     );
 
     let mut sources = Vec::new();
+    let names = (recipe.train.other_names > 0.0).then(Names::known).transpose()?;
     for source in &recipe.sources {
-        let examples =
+        let mut examples =
             data::read(&at(&source.path), source.format, source.texts.as_ref().map(at).as_deref())?;
         log.say(&format!("{}: {} sentences", source.path.display(), examples.len()));
+        if let (Some(names), Format::Stories) = (&names, source.format) {
+            let swapped = names.swap(&mut examples, recipe.train.other_names, seed);
+            log.say(&format!("{}: other names in {swapped} sentences", source.path.display()));
+        }
         sources.push((source.clone(), examples));
     }
 
