@@ -259,6 +259,13 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
             } else if free(to) && WORDS.behind.contains(words[to].text) {
                 to += 1;
             }
+            // "Kessler Credit Union Service members".
+            if to - from > 2
+                && listed(&WORDS.services, words[to - 1].text)
+                && listed(&WORDS.institutions, words[to - 2].text)
+            {
+                to -= 1;
+            }
             // "Thankfully Kessler".
             from += usize::from(begins_only(text, &words[from..to], from == 0));
             let run = &words[from..to];
@@ -269,6 +276,7 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
                 mention.strength -= if owned(&words[..from]) { 2 } else { 0 };
                 mention.place |= !mention.company_words && visited(&words, from, to);
                 mention.strength += if turned_to(&words[..from]) { 2 } else { 0 };
+                mention.strength += if stayed_at(&words[..from]) { 4 } else { 0 };
                 mention.strength +=
                     if words.get(to).is_some_and(|word| WORDS.kinds.contains(word.text)) { 2 } else { 0 };
                 mentions.push(mention);
@@ -453,6 +461,16 @@ fn visited(words: &[Word<'_>], from: usize, to: usize) -> bool {
 fn turned_to(before: &[Word<'_>]) -> bool {
     let [.., first, second] = before else { return false };
     second.text == "to" && listed(&WORDS.turns, first.text)
+}
+
+/// "We stayed at the Quillon", "I banked with Quillon".
+fn stayed_at(before: &[Word<'_>]) -> bool {
+    let before = match before {
+        [rest @ .., article] if article.text.eq_ignore_ascii_case("the") => rest,
+        _ => before,
+    };
+    let [.., verb, word] = before else { return false };
+    matches!(word.text, "at" | "with") && listed(&WORDS.stays, verb.text)
 }
 
 /// How many words before a name are looked at.

@@ -451,3 +451,20 @@ fn a_credit_union_is_named_whatever_its_case() {
         &["Tarnbeck credit Union"],
     );
 }
+
+#[test]
+fn where_the_customer_stayed_is_the_provider() {
+    check(
+        "1 0 _ Stayed at the Tallow Wharf for one night.
+         1 + prompt_service Check in was quick.
+         1 + _ Breakfast was good.
+         1 0 _ It looks over MarrowFoot Bridge.",
+        &["Tallow Wharf"],
+    );
+}
+
+#[test]
+fn what_a_credit_union_has_is_no_part_of_its_name() {
+    check("1 + courtesy Tallow Credit Union Service members greeted us.", &["Tallow Credit Union"]);
+    check("1 - silence Tallow Bank Customer Support never rang.", &["Tallow Bank"]);
+}
