@@ -1,4 +1,4 @@
-//! Books of complaints: five megabytes in one story take time in proportion to their length.
+//! Books of complaints: five megabytes in one story take time and memory in proportion to their length.
 //!
 //! The encoder is not what is tested: one that costs nothing takes its place, and gives each sentence a tone by its first
 //! word, so that every later stage has work to do.
@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use allocation_counter::measure;
 use amends::{Analysis, AnalyzeError, Analyzer, Encoder, Engine, Heads, LabelMap, TokenBatch, Tokenizer};
 
 /// Logits from the ids of a sentence.
@@ -78,6 +79,10 @@ fn endless(number: usize) -> String {
     )
 }
 
+fn kinds() -> [(&'static str, fn(usize) -> String); 4] {
+    [("book", book), ("thread", thread), ("list", list), ("endless", endless)]
+}
+
 fn text(piece: fn(usize) -> String, bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 1024);
     for number in 0.. {
@@ -120,9 +125,7 @@ fn five_megabytes_take_time_in_proportion() {
 fn in_proportion(bytes: usize) {
     let analyzer = analyzer();
     let mut failures = Vec::new();
-    for (name, piece) in
-        [("book", book as fn(usize) -> String), ("thread", thread), ("list", list), ("endless", endless)]
-    {
+    for (name, piece) in kinds() {
         let (short, long) = (text(piece, bytes / 4), text(piece, bytes));
         let (one, _) = least(&analyzer, &short, 3);
         let (four, analysis) = least(&analyzer, &long, 2);
@@ -141,4 +144,42 @@ fn in_proportion(bytes: usize) {
         assert!(!analysis.sentences().is_empty());
     }
     assert!(failures.is_empty(), "more than in proportion: {}", failures.join(", "));
+}
+
+/// A text may take at most so many bytes for each of its own while it is analysed, beside it and the model.
+const MOST_MEMORY: f64 = 40.0;
+
+#[test]
+fn long_texts_take_memory_in_proportion() {
+    memory(1_250_000);
+}
+
+/// `cargo test --release --test long -- --ignored --nocapture` prints the figures.
+#[test]
+#[ignore = "takes a minute"]
+fn five_megabytes_take_memory_in_proportion() {
+    memory(5_000_000);
+}
+
+fn memory(bytes: usize) {
+    let analyzer = analyzer();
+    // Allocations are counted by thread, so all work must be done on one.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let most = |text: &str| pool.install(|| measure(|| drop(analyzer.analyze(text).unwrap()))).bytes_max;
+    most("Warm up.");
+    let mut failures = Vec::new();
+    for (name, piece) in kinds() {
+        let (short, long) = (text(piece, bytes / 4), text(piece, bytes));
+        let (one, four) = (most(&short), most(&long));
+        let ratio = four as f64 / one as f64;
+        let each = four as f64 / long.len() as f64;
+        println!(
+            "{name}: {four} bytes for a text of {}, {each:.1} each; {ratio:.2} times a quarter of it",
+            long.len()
+        );
+        if ratio > 5.0 || each > MOST_MEMORY {
+            failures.push(format!("{name}: {ratio:.2}, {each:.1}"));
+        }
+    }
+    assert!(failures.is_empty(), "more than in proportion: {}", failures.join("; "));
 }
