@@ -266,6 +266,8 @@ fn two_manufacturers_that_a_journalist_dealt_with() {
         "trying to limit those",
         "end of this dark tunnel",
         "can you create a culture",
+        "how does your service recovery",
+        "dreading or excited",
         "most important problem",
     ]);
     post.furniture(&[

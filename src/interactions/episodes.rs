@@ -297,6 +297,20 @@ fn returns(story: &Story<'_>, at: usize, mention: Span) -> bool {
             .is_some_and(|word| BACK_TO.contains(&word.to_lowercase().as_str()))
 }
 
+/// "Her Colt bag was stolen": what was once bought from a shop, and nothing that the shop does. A manufacturer
+/// answers for its make.
+const OWNERS: [&str; 6] = ["my", "our", "your", "his", "her", "their"];
+
+/// Whether a mention only says from which shop somebody's thing is.
+fn owned(story: &Story<'_>, name: &Name, at: usize, mention: Span) -> bool {
+    if !name.company.is_some_and(|company| LISTS.companies[company].kind == "shop") {
+        return false;
+    }
+    let before = story.text.get(story.segments[at].span.start()..mention.start()).unwrap_or("");
+    let word = before.split_whitespace().next_back().unwrap_or("").to_lowercase();
+    OWNERS.contains(&word.as_str())
+}
+
 /// The longest sentence, in words, that may announce a tale without saying whom it is about.
 const ANNOUNCES: usize = 6;
 
@@ -356,8 +370,10 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
                 // A known company of which an event is told, without a word of the one told of so far.
                 let known = names.all[name].company.is_some()
                     && has_event(story, at)
+                    && mentioned(name).any(|span| !owned(story, &names.all[name], at, span))
                     && !companies.iter().any(|&other| owners[other].is_some() && owners[other] == current);
-                if turned.is_none() && (known || mentioned(name).any(|span| returns(story, at, span))) {
+                let returns = |span| returns(story, at, span) && !owned(story, &names.all[name], at, span);
+                if turned.is_none() && (known || mentioned(name).any(returns)) {
                     turned = Some(owner);
                 }
                 continue;

@@ -468,3 +468,18 @@ fn what_a_credit_union_has_is_no_part_of_its_name() {
     check("1 + courtesy Tallow Credit Union Service members greeted us.", &["Tallow Credit Union"]);
     check("1 - silence Tallow Bank Customer Support never rang.", &["Tallow Bank"]);
 }
+
+#[test]
+fn a_thing_from_another_shop_is_no_tale_of_that_shop() {
+    check(
+        "1 0 _ My sister went to Forever 21.
+         1 0 _ She had a bag from Zara.
+         1 0 _ At Forever 21 she set it down.
+         1 - service_failure Her Zara bag was stolen there.
+         1 - silence They did not call anybody.
+         1 - rudeness They shrugged.
+         1 + courtesy The clerk at Forever 21 was kind.
+         1 + competence She knew every size.",
+        &["Forever 21"],
+    );
+}

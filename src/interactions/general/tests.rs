@@ -95,6 +95,36 @@ fn the_model_overrules_the_build_where_it_is_sure() {
 }
 
 #[test]
+fn questions_to_those_who_serve_are_no_tale_however_sure_the_model_is() {
+    let tale = "1 In March our kettle from Harrow & Finch gave up.
+        1 I rang them on a Sunday and they picked up.
+
+        1 A new one came two days later.
+        1 They had even sent the right plug.
+
+        1 I rang again and thanked them.
+        1 They laughed and wished us a good year.
+";
+    check(
+        &format!(
+            "{tale}
+        . So how does your service recovery stack up to this tale?
+        . Is your customer afraid of the day when something breaks?"
+        ),
+        0.99,
+    );
+    // One sign a sentence does not overrule it.
+    check(
+        &format!(
+            "{tale}
+        1 Good people make a customer happy.
+        1 The plug was not the point."
+        ),
+        0.99,
+    );
+}
+
+#[test]
 fn a_saying_with_its_author_is_no_part_of_the_tale() {
     check(
         "1 I took the coat to Dorn Brothers in May.
