@@ -112,7 +112,7 @@
 //! |---|---|---|
 //! | `embedded` (default) | the model is compiled in; without it, name a model | its size in the binary |
 //! | `markdown` | reads Markdown files | 2 crates |
-//! | `html` | reads web pages: a browser's parser, main-content extraction | 37 crates |
+//! | `html` | reads web pages: a browser's parser, main-content extraction | 37 crates, four of them under the MPL-2.0 |
 //! | `email` | reads mails; includes `html` | those of `html`, and mail-parser |
 //! | `parquet` | tables in Parquet, in and out of the example `corpus`; the library itself is the same | minutes of compile time, a C compiler |
 //! | `rust-bert` | checkpoints of the BERT family on libtorch 2.4 (`TorchEncoder`) | libtorch |

@@ -146,7 +146,7 @@ fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
     if overall.abs() < CLEAR {
         return vec![whole];
     }
-    let Some(name) = (0..names.all.len()).find(told) else { return vec![whole] };
+    let Some(name) = (0..names.all.len()).find(told) else { return helper(story, names, whole, aside) };
     // "BA" in a story of a flight is whom the story is about.
     let kind = LISTS.kind_of(story.text, whole.segments.iter().map(|&at| story.segments[at].span));
     if names.all[name].company.is_some_and(|company| kind == Some(&LISTS.companies[company].kind)) {
@@ -161,6 +161,46 @@ fn side(story: &Story<'_>, names: &Names, mut whole: Episode) -> Vec<Episode> {
         return vec![whole];
     }
     vec![whole, Episode { segments, name: Some(name), ..Episode::default() }]
+}
+
+/// "My bank took the money back for me", in a complaint about somebody who is named: whom customers turn to when
+/// another does not give their money back.
+static HELPER: LazyLock<Regex> = LazyLock::new(|| {
+    fixed::regex(
+        r"(?i)\b(?:my|our) (?:own )?(?:bank|credit union|(?:credit )?card (?:company|issuer)|insurer|insurance company)\b",
+    )
+});
+
+/// Parts off what the customer's own bank or insurer did well in a complaint about a named company of another kind.
+fn helper(
+    story: &Story<'_>,
+    names: &Names,
+    mut whole: Episode,
+    aside: impl Fn(usize) -> bool,
+) -> Vec<Episode> {
+    let spans =
+        |segments: &[usize]| -> Vec<Span> { segments.iter().map(|&at| story.segments[at].span).collect() };
+    let segments: Vec<usize> = whole
+        .segments
+        .iter()
+        .copied()
+        .filter(|&at| aside(at) && tone(story, &[at]) > 0.0 && HELPER.is_match(&line(story, at)))
+        .collect();
+    let kind = segments.first().and_then(|&at| LISTS.kind_noun(story.text, story.segments[at].span));
+    let Some(kind) = kind.filter(|_| segments.len() < whole.segments.len()) else { return vec![whole] };
+    let noun = LISTS.noun_of(kind, story.text, spans(&segments).into_iter());
+    let named = match provider(story, names, &whole) {
+        Some(Provider::Named(_)) => true,
+        Some(Provider::Known(name)) => {
+            LISTS.companies.iter().any(|company| company.name == name && company.kind != noun)
+        }
+        Some(Provider::Kind(_)) | None => false,
+    };
+    if !named {
+        return vec![whole];
+    }
+    whole.segments.retain(|at| segments.binary_search(at).is_err());
+    vec![whole, Episode { segments, kind: Some(kind), ..Episode::default() }]
 }
 
 /// The words of a segment; lines that were wrapped by hand are joined.

@@ -483,3 +483,20 @@ fn a_thing_from_another_shop_is_no_tale_of_that_shop() {
         &["Forever 21"],
     );
 }
+
+#[test]
+fn the_customers_own_bank_is_another_than_who_is_complained_of() {
+    let story = |bank: &str, company: &str| {
+        format!(
+            "1 - service_failure On Monday {company} took forty dollars from my account.
+             {bank} + fix I called my bank and the bank cancelled it.
+             1 0 _ I asked {company} what they were doing.
+             1 - refusal They said I owed it.
+             1 - silence {company} never wrote again.
+             1 - dishonesty They had made it all up."
+        )
+    };
+    check(&story("2", "Tallow Loans"), &["Tallow Loans", "bank"]);
+    // Here the bank may well be the one that is complained of.
+    check(&story("1", "Wells Fargo"), &["Wells Fargo"]);
+}
