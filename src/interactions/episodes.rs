@@ -70,6 +70,20 @@ static NEXT: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// "So last night we headed over", after ...
+static LATER: LazyLock<Regex> = LazyLock::new(|| {
+    fixed::regex(
+        r"(?ix)^(?:and\ |but\ |so\ |then\ |however,?\ )?(?:last\ night|tonight|today|yesterday|this\ (?:time|morning|weekend|evening)|fast\ forward)\b",
+    )
+});
+
+/// ... "I was there last week": the same provider on two days, if they went otherwise.
+static EARLIER: LazyLock<Regex> = LazyLock::new(|| {
+    fixed::regex(
+        r"(?ix)\b(?:last\ (?:week|month|year|time|summer|winter|fall|autumn|spring)|(?:weeks|months|years)\ ago|(?:the|our|my)\ first\ (?:time|visit|stay))\b",
+    )
+});
+
 /// "The difference between Dorn Brothers and Harrow & Finch."
 static CONTRASTS: LazyLock<Regex> = LazyLock::new(|| {
     fixed::regex(
@@ -112,7 +126,12 @@ fn again(story: &Story<'_>, names: &Names, mut whole: Episode) -> Result<Vec<Epi
         (tone(story, first) - tone(story, second)).abs() > ANOTHER
             && failures(story, first).is_disjoint(&failures(story, second))
     };
-    let Some(cut) = matches(&AGAIN).or_else(|| matches(&NEXT).filter(other)) else { return Err(whole) };
+    let later = || {
+        let cut = matches(&LATER)?;
+        whole.segments[..cut].iter().any(|&at| EARLIER.is_match(&line(story, at))).then_some(cut)
+    };
+    let cut = matches(&AGAIN).or_else(|| matches(&NEXT).filter(other)).or_else(|| later().filter(other));
+    let Some(cut) = cut else { return Err(whole) };
     let (first, second) = whole.segments.split_at(cut);
     if first.len() < SENTENCES || second.len() < SENTENCES || !events(first) || !events(second) {
         return Err(whole);

@@ -500,3 +500,19 @@ fn the_customers_own_bank_is_another_than_who_is_complained_of() {
     // Here the bank may well be the one that is complained of.
     check(&story("1", "Wells Fargo"), &["Wells Fargo"]);
 }
+
+#[test]
+fn a_later_day_that_went_otherwise_is_another_visit() {
+    let story = |first: &str, second: &str| {
+        format!(
+            "1 - service_failure I was at Tallow Grill {first} and the steak came burnt.
+             1 - _ Rather disappointing.
+             {second} 0 _ So last night we headed over again.
+             {second} + courtesy The waitress asked me to cut into it.
+             {second} + compensation They took it off the bill."
+        )
+    };
+    check(&story("last week", "2"), &["Tallow Grill", "Tallow Grill"]);
+    // Without another day before it, the night may be that of the whole tale.
+    check(&story("with my sisters", "1"), &["Tallow Grill"]);
+}
