@@ -240,15 +240,16 @@ fn has_event(story: &Story<'_>, at: usize) -> bool {
         .any(|event| event.status() != Status::Unreal && event.event_type().group() != EventGroup::Custom)
 }
 
-/// The failures that these segments tell of.
+/// The failures that these segments tell of, but for those that a recovery follows there.
 fn failures<'s>(story: &Story<'s>, segments: &[usize]) -> BTreeSet<&'s EventType> {
     let at = |event: &Event| event.sentence().index();
-    let here = story.events.iter().filter(|event| segments.binary_search(&at(event)).is_ok());
-    here.filter(|event| {
-        event.status() == Status::Occurred && event.event_type().group() == EventGroup::Failure
-    })
-    .map(Event::event_type)
-    .collect()
+    let here = |group: EventGroup| {
+        let here = story.events.iter().filter(|event| segments.binary_search(&at(event)).is_ok());
+        here.filter(move |event| event.status() == Status::Occurred && event.event_type().group() == group)
+    };
+    let mended = here(EventGroup::Recovery).map(at).max();
+    let left = |event: &&Event| mended.is_none_or(|mended| at(event) > mended);
+    here(EventGroup::Failure).filter(left).map(Event::event_type).collect()
 }
 
 /// Leaves out lists of lessons: a line that announces them, and the numbered or bulleted lines that follow and

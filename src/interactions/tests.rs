@@ -509,7 +509,9 @@ fn a_later_day_that_went_otherwise_is_another_visit() {
              1 - _ Rather disappointing.
              {second} 0 _ So last night we headed over again.
              {second} + courtesy The waitress asked me to cut into it.
-             {second} + compensation They took it off the bill."
+             {second} - service_failure It was a little overdone again.
+             {second} + compensation They took it off the bill.
+             {second} + courtesy Everybody was kind."
         )
     };
     check(&story("last week", "2"), &["Tallow Grill", "Tallow Grill"]);
