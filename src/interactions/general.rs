@@ -38,7 +38,7 @@ const SIGNS: f64 = 0.7;
 const SIGNS_WITHIN: f64 = 1.25;
 /// Mean P(told) above which the model overrules the signs, and so many a sentence that it does not.
 const SURELY_TOLD: f64 = 0.95;
-const SIGNS_SURE: f64 = 2.5;
+const SIGNS_SURE: f64 = 3.25;
 /// Signs of a single sentence at the edge of a paragraph that tells, and P(told) above which it stays.
 const SIGNS_EDGE: f64 = 2.0;
 const TOLD_EDGE: f64 = 0.97;
