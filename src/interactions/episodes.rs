@@ -363,12 +363,10 @@ const OWNERS: [&str; 6] = ["my", "our", "your", "his", "her", "their"];
 
 /// Whether a mention only says from which shop somebody's thing is.
 fn owned(story: &Story<'_>, name: &Name, at: usize, mention: Span) -> bool {
-    if !name.company.is_some_and(|company| LISTS.companies[company].kind == "shop") {
-        return false;
-    }
+    let shop = name.company.is_some_and(|company| LISTS.companies[company].kind == "shop");
     let before = story.text.get(story.segments[at].span.start()..mention.start()).unwrap_or("");
     let word = before.split_whitespace().next_back().unwrap_or("").to_lowercase();
-    OWNERS.contains(&word.as_str())
+    shop && OWNERS.contains(&word.as_str())
 }
 
 /// The longest sentence, in words, that may announce a tale without saying whom it is about.

@@ -54,12 +54,14 @@ impl Lines {
     }
 
     /// Opens a quotation: its lines begin with "> ".
+    #[cfg(feature = "html")]
     pub(super) fn quote(&mut self) {
         self.end(Break::Block);
         self.quoted += 1;
     }
 
     /// Closes a quotation.
+    #[cfg(feature = "html")]
     pub(super) fn unquote(&mut self) {
         self.end(Break::Block);
         self.quoted = self.quoted.saturating_sub(1);
@@ -85,6 +87,7 @@ impl Lines {
     }
 
     /// Writes words line by line as they stand.
+    #[cfg(feature = "html")]
     pub(super) fn preformatted(&mut self, words: &str) {
         for (nth, line) in words.split('\n').enumerate() {
             if nth > 0 {
