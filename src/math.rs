@@ -64,9 +64,11 @@ mod tests {
 
     #[test]
     fn ln_is_the_natural_logarithm() {
+        // Miri moves the last bits of the platform's logarithm on purpose.
+        let part = if cfg!(miri) { 2e-15 } else { 1e-15 };
         let mut x = 1e-12;
         while x < 1e12 {
-            assert!((ln(x) - x.ln()).abs() <= 1e-15 + 1e-15 * x.ln().abs(), "{x}: {} {}", ln(x), x.ln());
+            assert!((ln(x) - x.ln()).abs() <= 1e-15 + part * x.ln().abs(), "{x}: {} {}", ln(x), x.ln());
             x *= 1.013;
         }
         assert_eq!(ln(1.0), 0.0);

@@ -414,6 +414,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "millions of characters take Miri half an hour")]
     fn depth_and_size_have_limits() {
         let nested = |depth: usize| format!("a {}b c{}", "(".repeat(depth), ")".repeat(depth));
         assert!(parse(&nested(40), &Lists::new()).is_ok());
