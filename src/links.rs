@@ -93,8 +93,13 @@ pub(crate) fn links(events: &[Event], members: &[usize]) -> Vec<Link> {
                 let matched = failures().find(|&&to| suits(&event.event_type, &events[to].event_type));
                 if let Some(&to) = matched.or_else(|| failures().next()) {
                     found.push(Link { kind: LinkKind::Answers, from, to });
-                    last_answer = Some((from, sentence));
-                    deviated = false;
+                    // "It was fixed, but now the fans are loud": what is told first may not be the answer, so no
+                    // double deviation is built on it.
+                    let first = &events[to];
+                    if (first.sentence, first.span.start()) < (event.sentence, event.span.start()) {
+                        last_answer = Some((from, sentence));
+                        deviated = false;
+                    }
                 }
             }
             (EventGroup::Failure, Status::Occurred) => {
@@ -172,9 +177,10 @@ mod tests {
     fn found(told: &[(usize, EventType, Status)]) -> Vec<(LinkKind, usize, usize)> {
         let events: Vec<Event> = told
             .iter()
-            .map(|(sentence, event_type, status)| {
-                let (span, id) =
-                    (Span::new(10 * sentence, 10 * sentence + 5), SentenceId::new(*sentence as u32));
+            .enumerate()
+            .map(|(at, (sentence, event_type, status))| {
+                let start = 100 * sentence + at;
+                let (span, id) = (Span::new(start, start + 1), SentenceId::new(*sentence as u32));
                 Event::new(event_type.clone(), *status, Actor::Provider, span, id, 0.9)
             })
             .collect();
@@ -228,6 +234,11 @@ mod tests {
             (3, Delay, Occurred),
         ];
         assert_eq!(found(&told), [(Answers, 1, 0), (DoubleDeviation, 3, 1)]);
+        // In one sentence the order of telling decides.
+        let told =
+            |first, second| found(&[(0, first, Occurred), (0, second, Occurred), (1, Delay, Occurred)]);
+        assert_eq!(told(ServiceFailure, Fix), [(Answers, 1, 0), (DoubleDeviation, 2, 1)]);
+        assert_eq!(told(Fix, ServiceFailure), [(Answers, 0, 1)]);
     }
 
     #[test]
