@@ -191,7 +191,7 @@ fn the_buyer_whom_the_store_called() {
     post.happens("less than 10 minutes", &[(PromptService, Occurred)]);
     post.happens("the phone rings", &[(ProactiveContact, Occurred)]);
     assert!(!post.flags(1).contains(&Flag::DoubleDeviation), "{:?}", post.flags(1));
-    assert!(post.score(1) > 70.0, "{}", post.score(1));
+    assert!(post.score(1) > 65.0, "{}", post.score(1));
 }
 
 /// A laptop shop that did well, against one that never delivered.
@@ -276,7 +276,7 @@ fn two_manufacturers_that_a_journalist_dealt_with() {
         "Leave a Comment",
         "eBook",
     ]);
-    post.happens("failed to show up", &[(Silence, Occurred), (ServiceFailure, Occurred)]);
+    post.happens("failed to show up", &[(ServiceFailure, Occurred)]);
     post.happens("several frustrating", &[(CustomerEffort, Occurred), (Compensation, Occurred)]);
     post.happens("greeted warmly", &[(Fix, Occurred), (PromptService, Occurred)]);
     assert!(post.score(1) < post.score(2), "{} {}", post.score(1), post.score(2));
@@ -330,9 +330,8 @@ fn the_drive_that_crashed_before_the_game() {
         "award-winning author",
         "E-Book to learn how",
     ]);
-    post.happens("my hard drive had crashed", &[(ServiceFailure, Occurred)]);
     post.happens("everything in my power", &[(Fix, Unreal)]);
-    post.happens("Tony introduced me", &[(Courtesy, Occurred), (Competence, Occurred)]);
-    post.happens("CALLED ME AN ARTIST", &[(Courtesy, Occurred)]);
+    post.happens("Tony introduced me", &[(Competence, Occurred)]);
+    post.happens("off the ledge", &[(Courtesy, Occurred)]);
     assert!(post.score(1) > 60.0, "{}", post.score(1));
 }

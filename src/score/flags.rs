@@ -78,9 +78,19 @@ pub(super) fn flags(
     let linked = |kind: LinkKind| {
         links.iter().filter(move |link| link.kind() == kind && sure(link.from()) && sure(link.to()))
     };
-    let deviated = linked(LinkKind::DoubleDeviation).next().is_some();
-    let answered = linked(LinkKind::Answers).map(|link| events[link.from()].sentence()).max();
-    let recovered = !deviated && answered.is_some() && tone.end > GOOD;
+    // It rests on the first failure, too.
+    let deviated = linked(LinkKind::DoubleDeviation)
+        .any(|again| linked(LinkKind::Answers).any(|answer| answer.from() == again.to()));
+    let answered = linked(LinkKind::Answers).map(|link| events[link.from()].sentence()).min();
+    let further = |answered: SentenceId| {
+        members.iter().any(|&at| {
+            let event = &events[at];
+            let failed =
+                event.event_type().group() == EventGroup::Failure && event.status() == Status::Occurred;
+            failed && sure(at) && event.sentence() > answered
+        })
+    };
+    let recovered = answered.is_some_and(|answered| !further(answered)) && tone.end > GOOD;
     let mended: Vec<&Link> = linked(LinkKind::Answers)
         .filter(|link| *events[link.from()].event_type() != EventType::Explanation)
         .collect();
