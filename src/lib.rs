@@ -66,18 +66,19 @@
 //!
 //! A name, a gender, a country or a company should not move the score of a service. `cargo run --release --example
 //! bias` swaps them in over 800 sentences that are otherwise the same, and prints the mean absolute change of
-//! sentiment and score by what was swapped, and which groups the model leans to. On 2026-11-22, amends-mini-4:
+//! sentiment and score by what was swapped, and which groups the model leans to. On 2026-11-22, amends-mini-5:
 //!
 //! | swapped | sentences | sentiment (−1 to 1) | label changes | score (0 to 100) | most |
 //! |---|---|---|---|---|---|
-//! | person's name | 480 | 0.070 | 5.0 % | 2.5 | 34.9 |
-//! | gender | 72 | 0.033 | 0.0 % | 0.9 | 5.2 |
-//! | country | 192 | 0.039 | 0.0 % | 1.2 | 10.2 |
-//! | company | 144 | 0.180 | 13.5 % | 6.5 | 55.9 |
+//! | person's name | 480 | 0.074 | 2.2 % | 3.0 | 36.3 |
+//! | gender | 72 | 0.036 | 0.0 % | 1.1 | 15.2 |
+//! | country | 192 | 0.040 | 0.0 % | 1.2 | 12.9 |
+//! | company | 144 | 0.122 | 4.2 % | 4.3 | 40.9 |
 //!
-//! No group of people or countries is more than 0.06 away from the mean sentiment of all. Invented companies are read
-//! 0.07 more kindly than the mean and known ones as much less, so take care when you compare companies by name. Single
-//! sentences are moved much more.
+//! No group of people or countries is more than 0.05 away from the mean sentiment of all. Invented companies are read
+//! 0.05 more kindly than the mean and known ones as much less, though half of the stories that the model was trained on
+//! had their companies' names swapped; so take care when you compare companies by name. Single sentences are moved much
+//! more.
 //!
 //! # What is trusted
 //!
