@@ -79,7 +79,10 @@ fn endless(number: usize) -> String {
     )
 }
 
-fn kinds() -> [(&'static str, fn(usize) -> String); 4] {
+/// A kind of text: its name, and how its pieces are made from their numbers.
+type Kind = (&'static str, fn(usize) -> String);
+
+fn kinds() -> [Kind; 4] {
     [("book", book), ("thread", thread), ("list", list), ("endless", endless)]
 }
 
