@@ -197,8 +197,6 @@ fn helper(
     mut whole: Episode,
     aside: impl Fn(usize) -> bool,
 ) -> Vec<Episode> {
-    let spans =
-        |segments: &[usize]| -> Vec<Span> { segments.iter().map(|&at| story.segments[at].span).collect() };
     let segments: Vec<usize> = whole
         .segments
         .iter()
@@ -207,7 +205,7 @@ fn helper(
         .collect();
     let kind = segments.first().and_then(|&at| LISTS.kind_noun(story.text, story.segments[at].span));
     let Some(kind) = kind.filter(|_| segments.len() < whole.segments.len()) else { return vec![whole] };
-    let noun = LISTS.noun_of(kind, story.text, spans(&segments).into_iter());
+    let noun = LISTS.noun_of(kind, story.text, segments.iter().map(|&at| story.segments[at].span));
     let named = match provider(story, names, &whole) {
         Some(Provider::Named(_)) => true,
         Some(Provider::Known(name)) => {

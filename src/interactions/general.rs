@@ -36,8 +36,9 @@ const CONCRETE_LESSONS: f64 = 0.34;
 /// ... and there are so many signs a sentence: before the tale and after it, and in its midst.
 const SIGNS: f64 = 0.7;
 const SIGNS_WITHIN: f64 = 1.25;
-/// Mean P(told) above which the model overrules the signs, and so many a sentence that it does not.
+/// Mean P(told) above which the model overrules the signs.
 const SURELY_TOLD: f64 = 0.95;
+/// With so many signs a sentence the model overrules nothing.
 const SIGNS_SURE: f64 = 3.25;
 /// Signs of a single sentence at the edge of a paragraph that tells, and P(told) above which it stays.
 const SIGNS_EDGE: f64 = 2.0;

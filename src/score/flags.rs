@@ -19,8 +19,8 @@ use crate::span::SentenceId;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Flag {
-    /// A failure came after a recovery that had answered an earlier failure, and was told after it (Bitner, Booms and Tetreault 1990;
-    /// Maxham and Netemeyer 2002).
+    /// A failure came after a recovery that had answered an earlier failure, and was told after it (Bitner, Booms
+    /// and Tetreault 1990; Maxham and Netemeyer 2002).
     DoubleDeviation,
     /// A failure was answered, no further one came, and the story ends well (de Matos, Henrique and Rossi 2007).
     ServiceRecovery,
