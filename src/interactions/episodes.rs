@@ -84,6 +84,14 @@ static EARLIER: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// "I ended up going to the branch on Mill Road": another house of the same provider, if it went otherwise there.
+static BRANCH: LazyLock<Regex> = LazyLock::new(|| {
+    fixed::regex(
+        r"(?ix)\b(?:go|went|going|gone|drove|driving|headed|walked)\ (?:over\ |back\ )?to\ (?:\S+\ ){1,4}?
+          (?:branch|location|store|shop|office|one)\ (?:in|on|at|near|by|down|across)\b",
+    )
+});
+
 /// "The difference between Dorn Brothers and Harrow & Finch."
 static CONTRASTS: LazyLock<Regex> = LazyLock::new(|| {
     fixed::regex(
@@ -130,10 +138,19 @@ fn again(story: &Story<'_>, names: &Names, mut whole: Episode) -> Result<Vec<Epi
         let cut = matches(&LATER)?;
         whole.segments[..cut].iter().any(|&at| EARLIER.is_match(&line(story, at))).then_some(cut)
     };
-    let cut = matches(&AGAIN).or_else(|| matches(&NEXT).filter(other)).or_else(|| later().filter(other));
+    let branch = || {
+        let mut told = SENTENCES..whole.segments.len();
+        told.find(|cut| BRANCH.is_match(&line(story, whole.segments[*cut])) && other(cut))
+    };
+    let visit = matches(&AGAIN).or_else(|| matches(&NEXT).filter(other)).or_else(|| later().filter(other));
+    // Of another branch a sentence may say all.
+    let cut = match visit {
+        Some(cut) => Some(cut).filter(|cut| cut + SENTENCES <= whole.segments.len()),
+        None => branch(),
+    };
     let Some(cut) = cut else { return Err(whole) };
     let (first, second) = whole.segments.split_at(cut);
-    if first.len() < SENTENCES || second.len() < SENTENCES || !events(first) || !events(second) {
+    if first.len() < SENTENCES || !events(first) || !events(second) {
         return Err(whole);
     }
     whole.provider = provider(story, names, &whole);

@@ -74,17 +74,22 @@ pub(crate) fn find(
     scores: &[SentenceScores],
     events: &[Event],
 ) -> Vec<bool> {
-    let mut general: Vec<bool> = scores
-        .iter()
-        .zip(content)
-        .map(|(scores, &content)| content && scores.told.is_some_and(|told| told < TOLD))
-        .collect();
+    let untold = |at: usize| {
+        scores[at].told.is_some_and(|told| told < TOLD) || wordless(segments[at].span.get(text).unwrap_or(""))
+    };
+    let mut general: Vec<bool> =
+        content.iter().enumerate().map(|(at, &content)| content && untold(at)).collect();
     let mut lines = lines(text, segments, content, scores);
     stays(&mut lines, events);
     quotations(&mut lines);
     by_build(&lines, &mut general);
     let left = general.iter().zip(content).any(|(&general, &content)| content && !general);
     if left { general } else { vec![false; content.len()] }
+}
+
+/// Whether a line is only punctuation, like dots that part paragraphs. A smiley says something.
+fn wordless(line: &str) -> bool {
+    line.chars().all(|c| c.is_whitespace() || ".,;:!?…'\"’”-–—*_".contains(c))
 }
 
 /// The sentences of the main story: those who answer below it are judged by whether they tell a tale.

@@ -194,6 +194,12 @@ impl Lists {
             .find(|(_, noun)| *noun)
             .map(|(kind, _)| kind)
     }
+
+    /// Whether `text[within]` ends in a noun of a kind.
+    pub(super) fn ends_in_kind(&self, text: &str, within: Span) -> bool {
+        whole_words(&self.kind_words.0, text, within)
+            .any(|(span, at)| span.end() == within.end() && self.kind_words.1[at].1)
+    }
 }
 
 /// Where the largest count stands first, if there is any above 0.

@@ -273,7 +273,11 @@ pub(super) fn read(text: &str, segments: &[Segment], content: &[bool]) -> Names 
             {
                 mention.person |= acts_as_person(&words, from, to);
                 // "My little Quillon 300" is a thing.
-                mention.strength -= if owned(&words[..from]) { 2 } else { 0 };
+                mention.strength += match in_apposition(text, &words, from, to) {
+                    true => 4,
+                    false if owned(&words[..from]) => -2,
+                    false => 0,
+                };
                 mention.place |= !mention.company_words && visited(&words, from, to);
                 mention.strength += if turned_to(&words[..from]) { 2 } else { 0 };
                 mention.strength += if stayed_at(&words[..from]) { 4 } else { 0 };
@@ -455,6 +459,23 @@ fn visited(words: &[Word<'_>], from: usize, to: usize) -> bool {
     let toward = near.last().is_some_and(|word| listed(&WORDS.toward, word.text));
     toward && near.iter().any(|word| listed(&WORDS.travels, word.text))
         || words.get(to).is_some_and(|word| matches!(word.text, "airport" | "Airport"))
+}
+
+/// How many words from an owner to the noun of a kind: "my old savings bank".
+const KIND: usize = 4;
+
+/// Whether the words `from..to` say who a company is that its kind named before: "my old bank, Quillon, kept me". Not so
+/// "the carrier, Quillon", mostly somebody who only brings.
+fn in_apposition(text: &str, words: &[Word<'_>], from: usize, to: usize) -> bool {
+    let near = &words[from.saturating_sub(KIND)..from];
+    let Some(owner) = near.iter().rposition(|word| listed(&WORDS.owners, word.text)) else {
+        return false;
+    };
+    let (first, last) = (near[owner].span, near[near.len() - 1].span);
+    let (start, end) = (words[from].span.start(), words[to - 1].span.end());
+    let closed = text.get(end..).is_some_and(|rest| rest.starts_with([',', '.', ';', ':', '!', '?', ')']));
+    let opened = matches!(text.get(last.end()..start), Some(", " | " ("));
+    opened && closed && LISTS.ends_in_kind(text, first.cover(last))
 }
 
 /// "I went to Quillon", "when I wrote to Quillon".

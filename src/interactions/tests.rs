@@ -518,3 +518,40 @@ fn a_later_day_that_went_otherwise_is_another_visit() {
     // Without another day before it, the night may be that of the whole tale.
     check(&story("with my sisters", "1"), &["Tallow Grill"]);
 }
+
+#[test]
+fn a_name_beside_its_kind_is_the_provider() {
+    check(
+        "1 0 _ Somebody used my card in a city far away.
+         1 - silence My old bank, Tallow, kept me on hold for an hour.
+         1 - customer_effort I had to file the same form twice because they lost the first one.
+         1 - delay Seven weeks later I am still waiting for my money.
+         2 - _ My wife had the same thing happen with Dorn Savings last year.
+         2 + proactive_contact They texted her before she had noticed anything.
+         2 + courtesy The man on the phone was patient and kind.",
+        &["Tallow", "Dorn Savings"],
+    );
+    // Who has a role at the bank is not the bank.
+    check(
+        "1 - silence The manager of my bank, Tallow, kept me waiting.
+         1 - rudeness The bank manager, Orlo, laughed at me.
+         1 - refusal He refused to sign.
+         1 + courtesy Orlo did say good morning.",
+        &["Tallow"],
+    );
+}
+
+#[test]
+fn another_branch_that_went_otherwise_is_another_visit() {
+    let story = |tone: &str, number: &str| {
+        format!(
+            "1 - silence I called the Tallow Bank on Elm Street four times.
+             1 - _ So much for service.
+             1 - competence Nobody knew anything.
+             {number} {tone} competence I ended up going to the branch on Mill Road, where they knew."
+        )
+    };
+    check(&story("+", "2"), &["Tallow Bank", "Tallow Bank"]);
+    // Sent from one branch to the next is one tale.
+    check(&story("-", "1"), &["Tallow Bank"]);
+}

@@ -148,3 +148,9 @@ fn a_saying_with_its_author_is_no_part_of_the_tale() {
 fn a_text_that_only_talks_in_general_keeps_its_sentences() {
     check("1 Own your mistakes.\n1 Customers remember.", 0.1);
 }
+
+#[test]
+fn punctuation_alone_tells_of_nothing() {
+    assert!([".", "..", " !!.", "- - -", "”"].iter().all(|line| wordless(line)));
+    assert!(![":)", "7", "\u{1f620}!", "ok."].iter().any(|line| wordless(line)));
+}
