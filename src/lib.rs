@@ -47,9 +47,9 @@
 //!   many threads. At int8 it has them on whatever CPU, too, by construction: sums of products of 7-bit weights are
 //!   exact integers that nothing saturates. It was run on AMX, on AVX-512 with and without VNNI, and on AVX2, with
 //!   the same bytes of output for 140 reviews; kernels of our own are tested against plain code.
-//! - No network, no global state. One environment variable is read, `AMENDS_AMX`: `0` keeps int8 products off the tile
-//!   unit, with the same results in about twice the time. Where that unit is used, the process has asked the system
-//!   (Linux) for its registers.
+//! - No network, unless `TorchEncoder::fetch` of feature `remote` is called; no global state. One environment variable
+//!   is read, `AMENDS_AMX`: `0` keeps int8 products off the tile unit, with the same results in about twice the time.
+//!   Where that unit is used, the process has asked the system (Linux) for its registers.
 //!
 //! # What it cannot do
 //!
@@ -119,6 +119,7 @@
 //! | `email` | reads mails; includes `html` | those of `html`, and mail-parser |
 //! | `parquet` | tables in Parquet, in and out of the example `corpus`; the library itself is the same | minutes of compile time, a C compiler |
 //! | `rust-bert` | checkpoints of the BERT family on libtorch 2.4 (`TorchEncoder`) | libtorch |
+//! | `remote` | `TorchEncoder::fetch` downloads a checkpoint, where it is called; includes `rust-bert` | 66 crates, an HTTP and TLS stack of 2023 |
 //!
 //! libtorch comes in one of two ways. With open internet leave the variable `LIBTORCH` unset: rust-bert 0.23 always
 //! turns on the feature `download-libtorch` of tch, so the build fetches libtorch from PyTorch's own site, unless there

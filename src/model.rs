@@ -5,7 +5,7 @@
 //! f16 or bf16, or i8 with a scale for each row under the same name and `.scale`.
 
 mod config;
-mod folder;
+pub(crate) mod folder;
 mod quantize;
 mod tensors;
 

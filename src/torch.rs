@@ -5,6 +5,8 @@
 
 mod checkpoint;
 mod deberta;
+#[cfg(feature = "remote")]
+mod fetch;
 mod model;
 mod worker;
 
@@ -231,9 +233,9 @@ pub enum TorchOutput {
 /// $ hf download OWNER/NAME --revision COMMIT config.json tokenizer.json model.safetensors --local-dir my-model
 /// ```
 ///
-/// rust-bert has a downloader of its own (its feature `remote`). It is left out on purpose: it would add 66 packages
-/// to the lock file, among them a TLS stack that is no longer developed (rustls 0.21, hyper 0.14, reqwest 0.11),
-/// it takes its cache folder from the environment, and it checks no checksum of what it runs.
+/// With feature `remote` `TorchEncoder::fetch` does the same from Rust, through rust-bert's own downloader, and only
+/// where it is called. That brings 66 crates, among them an HTTP and TLS stack whose line is no longer developed
+/// (reqwest 0.11, hyper 0.14, rustls 0.21), so the feature is off unless you ask for it.
 ///
 /// # Example
 ///
@@ -272,7 +274,7 @@ pub struct TorchEncoder {
 
 impl TorchEncoder {
     /// Loads the checkpoint in `folder`: `config.json`, `tokenizer.json`, and `model.safetensors` or
-    /// `rust_model.ot`. Nothing is downloaded; the crate has no code that could.
+    /// `rust_model.ot`. Nothing is downloaded.
     ///
     /// A model of amends' own may have its `model.toml` in place of `config.json`. Its int8 weights become the f32
     /// (or 16-bit) numbers that they stand for, and its longest sequence is the one that it says.

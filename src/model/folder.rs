@@ -25,7 +25,7 @@ pub(super) const CHECKSUMS: &str = "SHA256SUMS";
 const MAX_BYTES: u64 = 4 << 30;
 
 /// Reads a file of a model folder.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let io = |error| LoadError::io(path, error);
     let file = File::open(path).map_err(io)?;
     let bytes = file.metadata().map_err(io)?.len();
@@ -61,7 +61,7 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The lines of a checksum file: file name and digest.
-pub(super) fn parse_checksums(text: &str) -> Result<Vec<(&str, &str)>, LoadError> {
+pub(crate) fn parse_checksums(text: &str) -> Result<Vec<(&str, &str)>, LoadError> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn parse_checksums(text: &str) -> Result<Vec<(&str, &str)>, LoadError
 }
 
 /// Checks `bytes` of the file `name` in `dir` against the checksums of `dir`.
-pub(super) fn verify(dir: &Path, sums: &[(&str, &str)], name: &str, bytes: &[u8]) -> Result<(), LoadError> {
+pub(crate) fn verify(dir: &Path, sums: &[(&str, &str)], name: &str, bytes: &[u8]) -> Result<(), LoadError> {
     let wrong =
         |message: String| Err(LoadError::new(LoadErrorKind::Checksum, message).with_path(dir.join(name)));
     let Some((_, expected)) = sums.iter().find(|(other, _)| *other == name) else {
@@ -96,7 +96,7 @@ pub(super) fn verify(dir: &Path, sums: &[(&str, &str)], name: &str, bytes: &[u8]
 }
 
 /// The checksum file of `dir`, if it has one.
-pub(super) fn read_checksums(dir: &Path) -> Result<Option<String>, LoadError> {
+pub(crate) fn read_checksums(dir: &Path) -> Result<Option<String>, LoadError> {
     let path = dir.join(CHECKSUMS);
     match fs::metadata(&path) {
         Ok(_) => read_text(&path).map(Some),

@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 mod checkpoints;
+#[cfg(feature = "remote")]
+mod fetch;
 mod own;
 
 const ARCHITECTURES: [&str; 10] = [
