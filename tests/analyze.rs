@@ -120,6 +120,57 @@ fn standard_input_and_packed_lines() {
     );
 }
 
+/// Little on the disk, and more than any text may have: it is not kept, and what stands behind it is read.
+#[test]
+fn what_is_longer_than_a_text_may_be_is_no_story() {
+    let limit = amends::Limits::default().max_text_bytes;
+    let folder = Folder::new("longer");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"{\"text\": \"").unwrap();
+    for _ in 0..limit / (1 << 20) {
+        packed.write_all(&[b'a'; 1 << 20]).unwrap();
+    }
+    packed.write_all(b"\"}\n{\"text\": \"Fine.\"}\n").unwrap();
+    let lines_of = |path: PathBuf| lines(&analyze().arg(path).output().unwrap());
+    let found = lines_of(folder.write("long.jsonl.gz", &packed.finish().unwrap()));
+    assert_eq!(found[0]["error"]["kind"], "too_long");
+    let message = format!("{} bytes, the limit is {limit}", limit + 13);
+    assert_eq!(found[0]["error"]["message"], message.as_str());
+    assert_eq!(found[1]["text_bytes"], 5);
+    assert_eq!(found.len(), 2);
+
+    // A file with a hole in it.
+    let hole = folder.write("long.txt", b"");
+    std::fs::OpenOptions::new().write(true).open(&hole).unwrap().set_len(1 << 36).unwrap();
+    let found = lines_of(hole);
+    assert_eq!((found.len(), &found[0]["error"]["kind"]), (1, &Value::from("too_long")));
+}
+
+#[test]
+fn an_empty_file_is_an_empty_story_or_none() {
+    let folder = Folder::new("empty");
+    folder.write("a.txt", b"");
+    folder.write("b.jsonl", b"");
+    folder.write("c.txt", b"\xef\xbb\xbf");
+    let output = analyze().arg(&folder.0).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let found = lines(&output);
+    assert_eq!(found.iter().map(|line| line["id"].as_str().unwrap()).collect::<Vec<_>>(), ["a", "c"]);
+    assert!(found.iter().all(|line| line["sentences"].as_array().unwrap().is_empty()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_reported() {
+    let folder = Folder::new("full");
+    let story = folder.write("a.txt", b"They lost my bag.");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = analyze().arg(&story).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("No space left on device"), "{message}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn closed_standard_output_is_said() {

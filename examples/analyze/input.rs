@@ -6,12 +6,16 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use amends::output::ErrorRecord;
-use amends::{AsStory, Document, Format, Malformed, ReadErrorKind, ReadOptions, read_bytes};
+use amends::{
+    AnalyzeErrorKind, AsStory, Document, Format, Limits, Malformed, ReadErrorKind, ReadOptions, read_bytes,
+};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::lines::{self, Line};
 
 /// What a file holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -118,6 +122,8 @@ pub(crate) struct Input {
     malformed: Malformed,
     bytes: Option<u64>,
     buffer: Vec<u8>,
+    /// The longest file or line that is kept: what is longer than a text may be is not read to its end.
+    limit: usize,
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -170,8 +176,9 @@ impl Input {
                 }
             }
         }
+        let limit = Limits::default().max_text_bytes;
         let bytes = files.iter().map(|path| Some(fs::metadata(path).ok()?.len())).sum();
-        Ok(Input { files, lines: None, stdin, carry, malformed, bytes, buffer: Vec::new() })
+        Ok(Input { files, lines: None, stdin, carry, malformed, bytes, buffer: Vec::new(), limit })
     }
 
     /// Bytes of all inputs together, where that is known.
@@ -183,10 +190,14 @@ impl Input {
         Item::Failed { record: ErrorRecord::new(None, Some(source), kind, message), bytes: bytes as u64 }
     }
 
+    fn too_long(&self, source: &str, bytes: String, read: usize) -> Item {
+        let message = format!("{bytes} bytes, the limit is {}", self.limit);
+        Self::failed(source, AnalyzeErrorKind::TooLong.as_str(), message, read)
+    }
+
     fn text(&self, bytes: &[u8], format: Format, source: &str) -> Result<String, Item> {
-        // A story may be as long as the analyzer takes; that it is longer is the analyzer's error.
         let options = ReadOptions::default().with_format(format).with_malformed(self.malformed);
-        read_bytes(bytes, &options.with_max_bytes(usize::MAX)).map(|read| read.into_text()).map_err(|error| {
+        read_bytes(bytes, &options.with_max_bytes(self.limit)).map(|read| read.into_text()).map_err(|error| {
             let kind = match error.kind() {
                 ReadErrorKind::NotUtf8 | ReadErrorKind::Malformed => "encoding",
                 kind => kind.as_str(),
@@ -208,13 +219,16 @@ impl Input {
             (false, false) => Box::new(File::open(path)?),
             (false, true) => Box::new(MultiGzDecoder::new(BufReader::new(File::open(path)?))),
         };
-        let mut reader = BufReader::with_capacity(1 << 16, reader);
+        let reader = BufReader::with_capacity(1 << 16, reader);
         if kind == Kind::Jsonl {
             self.lines = Some(Lines { name, reader: Box::new(reader), line: 0, compressed });
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes)?;
+        reader.take(self.limit as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > self.limit {
+            return Ok(Some(self.too_long(&name, format!("more than {}", self.limit), bytes.len())));
+        }
         let len = bytes.len() as u64;
         Ok(Some(match self.text(&bytes, kind.format(), &name) {
             Ok(text) => {
@@ -228,20 +242,21 @@ impl Input {
 
     fn next_line(&mut self) -> Option<Item> {
         let lines = self.lines.as_mut()?;
-        self.buffer.clear();
         let source = loop {
-            match lines.reader.read_until(b'\n', &mut self.buffer) {
-                Ok(0) => {
+            match lines::read(&mut *lines.reader, &mut self.buffer, self.limit) {
+                Ok(Line::End) => {
                     self.lines = None;
                     return None;
                 }
-                Ok(_) => {
+                Ok(read) => {
                     lines.line += 1;
-                    if self.buffer.trim_ascii().is_empty() {
-                        self.buffer.clear();
-                        continue;
+                    let source = format!("{}:{}", lines.name, lines.line);
+                    if let Line::TooLong(length) = read {
+                        return Some(self.too_long(&source, length.to_string(), self.buffer.len()));
                     }
-                    break format!("{}:{}", lines.name, lines.line);
+                    if !self.buffer.trim_ascii().is_empty() {
+                        break source;
+                    }
                 }
                 Err(error) => {
                     let failed = Self::failed(&lines.name, "io", error.to_string(), 0);

@@ -17,6 +17,8 @@
 #[path = "../shared/engine.rs"]
 mod engine;
 mod input;
+#[path = "../shared/lines.rs"]
+mod lines;
 mod pretty;
 #[path = "../shared/stdout.rs"]
 mod stdout;

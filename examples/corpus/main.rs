@@ -40,6 +40,7 @@ mod engine;
 mod input;
 mod journal;
 mod jsonl;
+#[path = "../shared/lines.rs"]
 mod lines;
 mod parquet_in;
 mod parquet_out;

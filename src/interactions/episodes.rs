@@ -66,7 +66,8 @@ static NEXT: LazyLock<Regex> = LazyLock::new(|| {
     fixed::regex(
         r"(?ix)^(?:and\ |but\ |however,?\ |then\ |on\ |for\ |now\ )?(?:the\ |our\ |my\ |a\ )?
           (?:(?:return|inbound|homeward)(?:ing)?\ (?:flight|journey|leg|trip|from)|(?:i|we)\ flew\ back\b|way\ (?:back|home)\b
-            |(?:second|2nd|third|3rd|next|latest|most\ recent)\ (?:visit|time|trip|stay|appointment|flight)\b)",
+            |(?:second|2nd|third|3rd|next|latest|most\ recent)\ (?:visit|time|trip|stay|appointment|flight)\b
+            |(?:on\ )?another\ (?:visit|time|occasion|day|trip|stay)\b)",
     )
 });
 
@@ -310,10 +311,13 @@ fn numbered(story: &Story<'_>, names: &Names, told: &[usize]) -> Vec<Label> {
         let at = told[item];
         let words = &*line(story, at);
         let short = words.split_whitespace().count() <= 8;
-        let provider =
-            best_name(names, at).is_some() || LISTS.kind_noun(story.text, story.segments[at].span).is_some();
+        let name = best_name(names, at);
+        let company =
+            name.map(|name| &names.all[name]).is_some_and(|name| name.strength >= 1 && !name.is_person());
+        let provider = company
+            || short && (name.is_some() || LISTS.kind_noun(story.text, story.segments[at].span).is_some());
         let tale = told[item..end].iter().any(|&at| has_event(story, at));
-        if short && provider && tale && end > item + 1 {
+        if provider && tale && end > item + 1 {
             openers.push(Label { at, which: words.split(['.', ')']).next().unwrap_or("").to_owned() });
         }
     }
@@ -393,6 +397,19 @@ struct Tale {
     episode: Episode,
     /// The label that opened it; such a tale needs no other sign that it stands alone.
     label: Option<String>,
+    /// A turn of phrase opened it: it need not be in another tone to stand alone.
+    cued: bool,
+    /// The kind of company that it is about, as far as its first sentence shows.
+    kind: Option<usize>,
+}
+
+impl Tale {
+    /// The kind of a company that is known, or the one named beside it: "my bank, Quillon".
+    fn note_kind(&mut self, story: &Story<'_>, name: Option<&Name>, at: usize) {
+        let known = name.and_then(|name| name.company);
+        let listed = known.and_then(|company| LISTS.kind_called(&LISTS.companies[company].kind));
+        self.kind = self.kind.or(listed).or_else(|| LISTS.kind_noun(story.text, story.segments[at].span));
+    }
 }
 
 /// Walks through the story and turns to another tale at each label, opening phrase or name.
@@ -432,7 +449,12 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             let named = here.iter().find_map(|&name| owners[name]);
             turned = Some(same.or(named).unwrap_or_else(|| {
                 let episode = Episode { kind: kind_here(), ..Episode::default() };
-                tales.push(Tale { episode, label: Some(label.which.clone()) });
+                tales.push(Tale {
+                    kind: episode.kind,
+                    episode,
+                    label: Some(label.which.clone()),
+                    cued: false,
+                });
                 tales.len() - 1
             }));
         }
@@ -468,7 +490,8 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
                 .filter(nameless)
                 .or(current.filter(|tale| nameless(tale) && !opens && turned.is_none()));
             let owner = fits.unwrap_or_else(|| {
-                tales.push(Tale::default());
+                let cued = opens && current.is_some() && !names.all[name].is_person();
+                tales.push(Tale { cued, ..Tale::default() });
                 tales.len() - 1
             });
             if turned.is_some_and(|turned| turned != owner) && label.is_some() {
@@ -476,6 +499,7 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
                 continue;
             }
             tales[owner].episode.name = Some(name);
+            tales[owner].note_kind(story, Some(&names.all[name]), at);
             owners[name] = Some(owner);
             // A sentence that brings up two tells first of the first.
             turned = turned.or(Some(owner));
@@ -485,8 +509,16 @@ fn walk(story: &Story<'_>, names: &Names, told: &[usize], labels: &[Label]) -> V
             && current.is_some()
             && let Some(kind) = kind_here()
         {
-            tales.push(Tale { episode: Episode { kind: Some(kind), ..Episode::default() }, label: None });
+            let episode = Episode { kind: Some(kind), ..Episode::default() };
+            tales.push(Tale { episode, label: None, cued: true, kind: Some(kind) });
             turned = Some(tales.len() - 1);
+        }
+        // "The airline never wrote back", in the tale of a hotel.
+        if turned.is_none() && companies.is_empty() {
+            let kind = LISTS.the_kind(story.text, story.segments[at].span);
+            let here = current.and_then(|tale| tales[tale].kind);
+            let mut others = (0..tales.len()).filter(|&tale| kind.is_some() && tales[tale].kind == kind);
+            turned = others.next().filter(|_| here.is_some() && here != kind && others.next().is_none());
         }
         let owner = turned.or(current).unwrap_or_else(|| {
             tales.push(Tale::default());
@@ -529,7 +561,8 @@ fn contrasted(story: &Story<'_>, names: &Names, kept: &[Episode]) -> bool {
 }
 
 /// A provider that is only mentioned has no tale of its own: its sentences go to the tale around them. Nor has
-/// one that is told of in the same tone as the rest: two companies in one trouble are one experience.
+/// one that is told of in the same tone as the rest, unless a turn of phrase opens its tale: two companies in one
+/// trouble are one experience.
 fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> Vec<Episode> {
     let stands = |tale: &Tale| {
         let events = tale.episode.segments.iter().filter(|&&at| has_event(story, at)).count();
@@ -538,12 +571,13 @@ fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> V
         tale.label.is_some() && events > 0 || long && events >= SENTENCES
     };
     let (kept, small): (Vec<Tale>, Vec<Tale>) = tales.into_iter().partition(stands);
+    let cued = kept.len() > 1 && kept.iter().any(|tale| tale.cued);
     let mut kept: Vec<Episode> = kept.into_iter().map(|tale| tale.episode).collect();
     let mut small: Vec<Episode> = small.into_iter().map(|tale| tale.episode).collect();
     let tones: Vec<f64> = kept.iter().map(|episode| tone(story, &episode.segments)).collect();
     let most = tones.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let least = tones.iter().copied().fold(f64::INFINITY, f64::min);
-    let contrast = most - least > CONTRAST || contrasted(story, names, &kept);
+    let contrast = cued || most - least > CONTRAST || contrasted(story, names, &kept);
     if !contrast && !labelled {
         let mut segments: Vec<usize> =
             kept.iter().chain(&small).flat_map(|episode| episode.segments.iter().copied()).collect();

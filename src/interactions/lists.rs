@@ -195,11 +195,32 @@ impl Lists {
             .map(|(kind, _)| kind)
     }
 
+    /// The first kind in `text[within]` that is named with its article, like somebody who was told of before: "the
+    /// airline".
+    pub(super) fn the_kind(&self, text: &str, within: Span) -> Option<usize> {
+        whole_words(&self.kind_words.0, text, within)
+            .filter(|(span, at)| {
+                let before = text.get(within.start()..span.start()).unwrap_or("");
+                self.kind_words.1[*at].1 && before.split_whitespace().next_back().is_some_and(is_the)
+            })
+            .map(|(_, at)| self.kind_words.1[at].0)
+            .next()
+    }
+
+    /// The kind of this name: that of a known company.
+    pub(super) fn kind_called(&self, name: &str) -> Option<usize> {
+        self.kinds.iter().position(|kind| kind.name == name)
+    }
+
     /// Whether `text[within]` ends in a noun of a kind.
     pub(super) fn ends_in_kind(&self, text: &str, within: Span) -> bool {
         whole_words(&self.kind_words.0, text, within)
             .any(|(span, at)| span.end() == within.end() && self.kind_words.1[at].1)
     }
+}
+
+fn is_the(word: &str) -> bool {
+    word.eq_ignore_ascii_case("the")
 }
 
 /// Where the largest count stands first, if there is any above 0.

@@ -165,6 +165,17 @@ fn numbered_tales_have_a_provider_each() {
 }
 
 #[test]
+fn a_numbered_tale_may_begin_with_what_happened() {
+    check(
+        "1 - broken_promise 1. Voltara Heating took my deposit in March and has not been seen in our street since.
+         1 - silence Nobody there picks up.
+         2 - delay 2. Brightwell Windows came six weeks after the day that they had named to us.
+         2 - service_failure Two panes were cracked.",
+        &["Voltara Heating", "Brightwell Windows"],
+    );
+}
+
+#[test]
 fn another_provider_needs_a_tale_in_another_tone() {
     check(
         "1 0 _ I ordered a desk from WoodenWays in May.
@@ -554,4 +565,47 @@ fn another_branch_that_went_otherwise_is_another_visit() {
     check(&story("+", "2"), &["Tallow Bank", "Tallow Bank"]);
     // Sent from one branch to the next is one tale.
     check(&story("-", "1"), &["Tallow Bank"]);
+}
+
+#[test]
+fn the_kind_of_a_company_brings_its_tale_back() {
+    check(
+        "1 0 _ We flew to Arvika with our usual airline, Borgo.
+         1 - delay Borgo left us at the gate for six hours.
+         1 - silence Nobody told us why.
+         2 + courtesy Quillon Hotel kept the kitchen open for us.
+         2 + extra_effort The porter carried the cot up himself.
+         1 - refusal The airline would not pay for the taxi.
+         2 + compensation The hotel took the first night off the bill.",
+        &["Borgo", "Quillon Hotel"],
+    );
+}
+
+#[test]
+fn a_tale_that_is_announced_may_be_as_bad_as_the_first() {
+    let story = |opening: &str, second: &str| {
+        format!(
+            "1 - service_failure Quillon Garage broke the mirror of my car.
+             1 - silence Quillon Garage never rang.
+             1 - rudeness They laughed at me.
+             {second} - delay {opening} Dorn Savings Bank kept me in line for two hours.
+             {second} - rudeness The teller yawned at me.
+             {second} - refusal She would not cash my cheque."
+        )
+    };
+    for opening in ["Then last week at", "On the other hand,", "Meanwhile"] {
+        check(&story(opening, "2"), &["Quillon Garage", "Dorn Savings Bank"]);
+    }
+    check(&story("At noon", "1"), &["Quillon Garage"]);
+}
+
+#[test]
+fn another_time_that_went_otherwise_is_another_episode() {
+    check(
+        "1 + courtesy At Quillon Grill the waiter was kind.
+         1 + prompt_service We had our soup in ten minutes.
+         2 - delay Another time we waited for two hours.
+         2 - rudeness The cook shouted at us.",
+        &["Quillon Grill", "Quillon Grill"],
+    );
 }

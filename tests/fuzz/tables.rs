@@ -16,7 +16,7 @@ mod dates;
 mod input;
 #[path = "../../examples/corpus/jsonl.rs"]
 mod jsonl;
-#[path = "../../examples/corpus/lines.rs"]
+#[path = "../../examples/shared/lines.rs"]
 mod lines;
 #[path = "../../examples/corpus/parquet_in.rs"]
 mod parquet_in;
