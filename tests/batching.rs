@@ -1,7 +1,7 @@
 //! How sentences are packed for the encoder: as it asks, and without a trace in the results.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use amends::{Analyzer, AnalyzerBuilder, Document};
+use amends::{AnalyzeErrorKind, Analyzer, AnalyzerBuilder, Document};
 
 #[path = "support/counting.rs"]
 mod counting;
@@ -42,6 +42,28 @@ fn batches_are_as_large_as_the_encoder_asks() {
             64 => assert!(largest <= 128 && forwards > tokens / 128, "{largest}, {forwards}"),
             1_000 => assert!((513..=1_000).contains(&largest), "{largest}"),
             _ => assert!(largest > 1_000 && forwards < tokens / 256, "{largest}, {forwards}"),
+        }
+    }
+}
+
+#[test]
+fn a_sentence_that_breaks_a_shared_forward_fails_its_own_story_only() {
+    let (whole, _) = counting::analyzer();
+    let (whole, refusing) = (whole.build().unwrap(), counting::analyzer_that_refuses(40).build().unwrap());
+    let long = format!("They said that {} nobody came.", "nobody came and ".repeat(12));
+    let texts =
+        ["They lost my bag. Nobody called.", &long, "A kind word, and quick.", "", &long, "It broke."];
+    let good = |text: &str| text.len() < long.len();
+    let documents = texts.map(Document::new);
+    let batch = refusing.analyze_batch(&documents);
+    let stream: Vec<_> = refusing.analyze_iter(texts).map(|(_, found)| found).collect();
+    for found in [batch, stream] {
+        assert_eq!(found.len(), texts.len());
+        for (text, found) in texts.iter().zip(found) {
+            match found {
+                Ok(found) => assert!(good(text) && found == whole.analyze(*text).unwrap(), "{text}"),
+                Err(error) => assert!(!good(text) && error.kind() == AnalyzeErrorKind::BackEnd, "{text}"),
+            }
         }
     }
 }

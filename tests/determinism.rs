@@ -97,6 +97,7 @@ fn threads_batches_orders_and_chunks_change_no_bit() {
                 let documents: Vec<Document<'_>> =
                     chunk.iter().map(|&at| Document::new(&stories[at].1)).collect();
                 let analyses = pool.install(|| ANALYZER.analyze_batch(&documents));
+                assert_eq!(analyses.len(), chunk.len());
                 for (&at, analysis) in chunk.iter().zip(analyses) {
                     let id = &stories[at].0;
                     assert!(analysis.unwrap() == singles[at], "{id}: {threads} threads, batches of {size}");
@@ -105,9 +106,9 @@ fn threads_batches_orders_and_chunks_change_no_bit() {
         }
         pool.install(|| {
             let texts = stories.iter().rev().map(|(_, text)| text.as_str());
-            for ((_, analysis), single) in ANALYZER.analyze_iter(texts).zip(singles.iter().rev()) {
-                assert!(analysis.unwrap() == *single, "a stream on {threads} threads");
-            }
+            let found: Vec<Analysis> =
+                ANALYZER.analyze_iter(texts).map(|(_, analysis)| analysis.unwrap()).collect();
+            assert!(found.iter().eq(singles.iter().rev()), "a stream on {threads} threads");
         });
     }
 }

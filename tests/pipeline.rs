@@ -152,6 +152,7 @@ fn a_batch_has_the_bits_of_single_stories() {
         for threads in [1, 2, 8] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let batch = pool.install(|| analyzer.analyze_batch(&documents));
+            assert_eq!(batch.len(), order.len());
             for (&at, analysis) in order.iter().zip(batch) {
                 assert_eq!(analysis.unwrap(), singles[at], "{name}: {} on {threads} threads", stories[at].0);
             }

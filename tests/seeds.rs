@@ -2,6 +2,8 @@
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+use proptest::prelude::*;
+
 #[path = "fuzz/checks.rs"]
 mod checks;
 
@@ -62,4 +64,23 @@ fn readers() {
 #[test]
 fn tables() {
     run("tables");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What looks like lines of JSON, tables or pages, and is none: made of the marks that mean something there.
+    #[test]
+    fn what_looks_like_a_file(
+        kind in any::<[u8; 2]>(),
+        words in prop::collection::vec(
+            "[{}\\[\\]\":,;\\\\\\r\\n]{0,6}|text|id|\\\\u[0-9a-fD]{4}|\"text\":\"|<[/!]?[a-z]{1,4}>?|> |[*_#`|]{1,3}|From: |--a|\\PC{0,3}",
+            0..60,
+        ),
+    ) {
+        let bytes = words.concat().into_bytes();
+        checks::jsonl(&bytes);
+        checks::readers(&[&kind[..], &bytes].concat());
+        checks::tables(&[&kind[..], &bytes].concat());
+    }
 }

@@ -157,6 +157,7 @@ static EXPECTED: LazyLock<Vec<Analysis>> =
 #[track_caller]
 fn as_expected() {
     let found = ANALYZER.analyze_batch(&STORIES.map(Document::new));
+    assert_eq!((found.len(), EXPECTED.len()), (STORIES.len(), STORIES.len()));
     for (found, expected) in found.into_iter().zip(&*EXPECTED) {
         assert_eq!(found.unwrap(), *expected);
     }
@@ -233,14 +234,25 @@ fn an_asynchronous_runtime() {
     });
 }
 
+/// Panics in the midst of a story, where it is asked for its text.
+struct Panicking;
+
+impl AsStory for Panicking {
+    fn as_story(&self) -> Document<'_> {
+        panic!("a panic of the caller's own")
+    }
+}
+
 #[test]
 fn a_panic_of_the_caller_leaves_the_analyzer_whole() {
     ends(|| {
-        let caught = std::thread::spawn(|| {
-            let analysis = ANALYZER.analyze(STORIES[0]).unwrap();
-            assert!(analysis.sentences().is_empty(), "a panic of the caller's own");
-        });
-        assert!(caught.join().is_err());
-        as_expected();
+        for _ in 0..3 {
+            let caught = std::thread::spawn(|| {
+                let stories = (0..10).map(|_| Panicking);
+                ANALYZER.analyze_iter(stories).for_each(|(_, found)| assert!(found.is_ok()));
+            });
+            assert!(caught.join().is_err());
+            as_expected();
+        }
     });
 }

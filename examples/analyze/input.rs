@@ -6,9 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use amends::output::ErrorRecord;
-use amends::{
-    AnalyzeErrorKind, AsStory, Document, Format, Limits, Malformed, ReadErrorKind, ReadOptions, read_bytes,
-};
+use amends::{AsStory, Document, Format, Limits, Malformed, ReadErrorKind, ReadOptions, read_bytes};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use flate2::read::MultiGzDecoder;
@@ -192,7 +190,7 @@ impl Input {
 
     fn too_long(&self, source: &str, bytes: String, read: usize) -> Item {
         let message = format!("{bytes} bytes, the limit is {}", self.limit);
-        Self::failed(source, AnalyzeErrorKind::TooLong.as_str(), message, read)
+        Self::failed(source, "too_long", message, read)
     }
 
     fn text(&self, bytes: &[u8], format: Format, source: &str) -> Result<String, Item> {

@@ -221,3 +221,63 @@ fn transposed<T>(weights: &[T], inputs: usize) -> Result<NdTensorView<'_, T, 2>,
     NdTensorView::from_slice_with_strides([inputs, weights.len() / inputs], weights, [1, inputs])
         .map_err(|error| LoadError::new(LoadErrorKind::Tensor, "weights cannot be packed").with_source(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Collects a product as it comes, panel by panel.
+    struct Collected {
+        outputs: usize,
+        values: Vec<f32>,
+    }
+
+    impl Finish for Collected {
+        fn finish<A: Accumulator>(
+            &mut self,
+            start: usize,
+            acc: &[A],
+            scales: &[RowScale],
+            columns: Columns<'_>,
+        ) {
+            let width = columns.bias.len();
+            for (row, (acc, scale)) in acc.chunks_exact(width).zip(scales).enumerate() {
+                let at = row * self.outputs + start;
+                A::finish_row(acc, *scale, columns, &mut self.values[at..at + width], |value, _| value);
+            }
+        }
+    }
+
+    /// Numbers that look like chance, always the same.
+    fn noise(count: usize) -> impl Iterator<Item = u8> {
+        (0..count as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 41) as u8)
+    }
+
+    /// Integers have one right sum, whatever instructions add them. Sizes that no tile unit takes are here, too, so
+    /// that rten-gemm is looked at everywhere.
+    #[test]
+    fn int8_products_are_those_of_plain_loops() {
+        for (inputs, outputs) in [(1, 1), (37, 5), (64, 32), (129, 130), (384, 128), (1536, 131)] {
+            let limit = i16::from(crate::bert::weights::LINEAR_LIMIT);
+            let weights: Vec<i8> = noise(inputs * outputs)
+                .map(|byte| (i16::from(byte) % (2 * limit + 1) - limit) as i8)
+                .collect();
+            let bytes = weights.iter().map(|&weight| weight as u8).collect::<Vec<_>>();
+            let matrix = Matrix::from_int8(outputs, inputs, bytes.into(), vec![1.0; outputs]);
+            let linear = Linear::new(&[(&matrix, &vec![0.0; outputs])]).unwrap();
+            for rows in [1, 3, 16, 47, ROWS] {
+                let whole = rows.next_multiple_of(crate::bert::tiles::SIDE);
+                let x: Vec<u8> = noise(whole * inputs).collect();
+                let scales = vec![RowScale { scale: 1.0, zero: 0.0 }; rows];
+                let mut found = Collected { outputs, values: vec![f32::NAN; rows * outputs] };
+                let input = Rows::Int8 { bytes: &x, scales: &scales };
+                linear.apply(rows, &input, 0..outputs, &mut Tiles::default(), &mut found).unwrap();
+                for (at, &value) in found.values.iter().enumerate() {
+                    let (x, w) = (&x[at / outputs * inputs..], &weights[at % outputs * inputs..][..inputs]);
+                    let sum: i32 = w.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
+                    assert_eq!(value, sum as f32, "{inputs} x {outputs}, {rows} rows, number {at}");
+                }
+            }
+        }
+    }
+}

@@ -291,7 +291,7 @@ proptest! {
 #[test]
 fn talk_in_general_is_in_no_interaction() {
     let told = told(
-        "+ 1 _ | What makes good service?\n- 1 delay | Brillux kept me waiting.\n- 1 silence | Brillux never rang.\n0 1 _ | Own your mistakes.",
+        "0 + _ What makes good service?\n1 - delay Brillux kept me waiting.\n1 - silence Brillux never rang.\n0 0 _ Own your mistakes.",
     );
     let general = [true, false, false, true];
     let story = Story {

@@ -11,13 +11,13 @@ struct Undisturbed {
     summary: Summary,
 }
 
-/// One thread takes 64 rows at a time, so some hundred rows have some places to stop at.
-fn command(folder: &Folder, input: &Path, name: &str) -> Command {
+/// One thread takes 64 rows at a time, so some hundred rows have some places to stop at; four take more at once.
+fn command(folder: &Folder, input: &Path, name: &str, threads: &str) -> Command {
     let mut command = corpus();
     command
         .args([
             "--threads",
-            "1",
+            threads,
             "--provider",
             "who",
             "--date",
@@ -39,7 +39,7 @@ impl Undisturbed {
     fn new(name: &str, count: usize) -> Self {
         let folder = Folder::new(name);
         let input = folder.write("in.jsonl", rows(count));
-        assert_eq!(command(&folder, &input, "wanted").status().unwrap().code(), Some(1));
+        assert_eq!(command(&folder, &input, "wanted", "1").status().unwrap().code(), Some(1));
         let read = |name: &str| std::fs::read(folder.path(name)).unwrap();
         let (output, errors) = (read("wanted"), read("wanted.errors.jsonl"));
         assert_eq!(output.lines().count(), count);
@@ -58,7 +58,11 @@ impl Undisturbed {
     }
 
     fn resumed(&self, name: &str) -> Command {
-        let mut command = command(&self.folder, &self.input, name);
+        self.resumed_on(name, "1")
+    }
+
+    fn resumed_on(&self, name: &str, threads: &str) -> Command {
+        let mut command = command(&self.folder, &self.input, name, threads);
         command.arg("--resume");
         command
     }
@@ -86,7 +90,7 @@ fn kill(name: &str, kills: usize) {
     while killed < kills || runs == 0 {
         let out = format!("run{runs}");
         loop {
-            let mut child = wanted.resumed(&out).spawn().unwrap();
+            let mut child = wanted.resumed_on(&out, ["1", "4"][runs % 2]).spawn().unwrap();
             let until = std::time::Instant::now() + Duration::from_micros(draws.below(whole * 5 / 4) as u64);
             let status = loop {
                 match child.try_wait().unwrap() {

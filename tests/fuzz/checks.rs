@@ -238,6 +238,23 @@ fn files_of(folder: PathBuf) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// Posts and labelled stories that are not ours to pass on, where they lie beside the project.
+fn shared() -> PathBuf {
+    let shared = std::env::var_os("AMENDS_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    shared.join("data")
+}
+
+fn posts() -> Vec<(String, Vec<u8>)> {
+    files_of(shared().join("seeds"))
+}
+
+/// Some lines of JSON.
+fn labelled() -> impl Iterator<Item = (String, Vec<u8>)> {
+    let file = std::fs::read(shared().join("events/dev.jsonl")).unwrap_or_default();
+    let lines: Vec<Vec<u8>> = file.split(|&byte| byte == b'\n').take(5).map(<[u8]>::to_vec).collect();
+    (0..).zip(lines).map(|(at, line)| (format!("labelled-{at}"), line))
+}
+
 /// What a target starts from: name and bytes.
 pub(crate) fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let mut seeds = files_of(root().join("tests/fuzz/seeds").join(target));
@@ -245,10 +262,10 @@ pub(crate) fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "segment" | "front_door" | "embedded" => {
             seeds.extend(files_of(root().join("tests/fuzz/seeds/text")));
             seeds.extend(files_of(root().join("data/stories")));
-            // Posts that are not ours to pass on, where they lie beside the project.
-            let shared =
-                std::env::var_os("AMENDS_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
-            seeds.extend(files_of(shared.join("data/seeds")));
+            seeds.extend(posts());
+        }
+        "readers" => {
+            seeds.extend(posts().into_iter().map(|(name, post)| (name, [&[0, 0], &post[..]].concat())))
         }
         "rules" => seeds.extend(rule_seeds()),
         "model" => {
@@ -266,8 +283,13 @@ pub(crate) fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 seeds.push((name.into(), [&[which][..], bytes].concat()));
             }
         }
-        "tables" => seeds.extend(corpus_tables::seeds()),
+        "tables" => {
+            seeds.extend(corpus_tables::seeds());
+            // As lines of JSON, with rows as long as they may be.
+            seeds.extend(labelled().map(|(name, line)| (name, [&[8, 255], &line[..]].concat())));
+        }
         "jsonl" => {
+            seeds.extend(labelled());
             let (builder, _) = counting::analyzer();
             let analyzer = builder.build().unwrap();
             for (name, story) in files_of(root().join("data/stories")).into_iter().take(3) {

@@ -57,6 +57,32 @@ impl Encoder for Asking {
     }
 }
 
+/// The same, but it cannot do sequences above so many tokens, as an engine of somebody's own might not.
+struct Refusing(Counting, usize);
+
+impl Encoder for Refusing {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.0.max_tokens()
+    }
+
+    fn encode(&self, batch: &TokenBatch, out: &mut [f32]) -> Result<(), AnalyzeError> {
+        match batch.iter().map(<[u32]>::len).max() {
+            Some(most) if most > self.1 => {
+                Err(AnalyzeError::back_end(format!("{most} tokens are too many"), None))
+            }
+            _ => self.0.encode(batch, out),
+        }
+    }
+}
+
 impl Encoder for Counting {
     fn name(&self) -> &str {
         "counting"
@@ -101,6 +127,12 @@ pub(crate) fn analyzer() -> (AnalyzerBuilder, Arc<Work>) {
 pub(crate) fn analyzer_in_batches(tokens: usize) -> (AnalyzerBuilder, Arc<Work>) {
     let work = Arc::new(Work::default());
     (builder(Arc::new(Asking(Counting(Arc::clone(&work)), tokens))), work)
+}
+
+/// The same with an engine that fails at sequences above `tokens` tokens.
+#[allow(dead_code)] // not every test takes it
+pub(crate) fn analyzer_that_refuses(tokens: usize) -> AnalyzerBuilder {
+    builder(Arc::new(Refusing(Counting(Arc::default()), tokens)))
 }
 
 fn builder(encoder: Arc<dyn Encoder>) -> AnalyzerBuilder {
