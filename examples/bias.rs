@@ -183,7 +183,7 @@ fn main() -> anyhow::Result<()> {
     println!("| swapped | sentences | sentiment (−1 to 1) | label changes | score (0 to 100) | most |");
     println!("|---|---|---|---|---|---|");
     let mut leanings = Vec::new();
-    let mut all = 0;
+    let (mut all, mut unscored) = (0, 0);
     for swap in SWAPS {
         let mut changes = Changes::default();
         let mut groups: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -196,6 +196,7 @@ fn main() -> anyhow::Result<()> {
             }
             changes.add(&outcomes);
         }
+        unscored += changes.unscored;
         println!(
             "| {} | {} | {:.3} | {:.1} % | {:.1} | {:.1} |",
             swap.kind,
@@ -207,7 +208,7 @@ fn main() -> anyhow::Result<()> {
         );
         leanings.push((swap.kind, groups));
     }
-    println!("\n{all} sentences\n");
+    println!("\n{all} sentences; in {unscored} pairs one tells of no interaction and has no score\n");
     for (kind, groups) in leanings {
         let groups: Vec<String> = groups
             .into_iter()
@@ -254,6 +255,8 @@ struct Changes {
     labels: Vec<f64>,
     /// Of pairs that both have a score.
     score: Vec<f64>,
+    /// Pairs of which one has a score and the other tells of no interaction.
+    unscored: usize,
 }
 
 impl Changes {
@@ -262,8 +265,10 @@ impl Changes {
             for b in &outcomes[at + 1..] {
                 self.sentiment.push((a.sentiment - b.sentiment).abs());
                 self.labels.push(if a.label == b.label { 0.0 } else { 1.0 });
-                if let (Some(a), Some(b)) = (a.score, b.score) {
-                    self.score.push((a - b).abs());
+                match (a.score, b.score) {
+                    (Some(a), Some(b)) => self.score.push((a - b).abs()),
+                    (None, None) => {}
+                    _ => self.unscored += 1,
                 }
             }
         }

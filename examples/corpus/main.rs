@@ -18,8 +18,9 @@
 //!
 //! # Stopping and going on
 //!
-//! `--resume` goes on where an earlier run with the same inputs and options was stopped, by Ctrl-C, a kill, a full
-//! disk or a power cut, and starts where there was none; no row is lost or there twice. The output alone says what
+//! `--resume` goes on where an earlier run with the same inputs and options was stopped, by Ctrl-C, a kill or a full
+//! disk, and starts where there was none; no row is lost or there twice. (After a power cut a file system may have
+//! lost more than the end; that is then an error, and nothing is changed.) The output alone says what
 //! is done: it has one whole line for each finished row, so what a stop has torn is the last line at most, and that
 //! is cut off first. Then the input is read up to the last finished row and compared with it. The file of errors is
 //! made again from the output, and the summary takes the lines that are there, so both come out as if nothing had
