@@ -56,6 +56,22 @@ struct Job {
     reply: Sender<Reply>,
 }
 
+/// Held while threads are started: see [`IntraOp`].
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// libtorch's number of threads for one operation, put back when this is dropped.
+///
+/// A worker's setting of one thread is its own, but libtorch also hands the latest one on to threads that have not set
+/// theirs. So it is put back for everyone else once no worker is left that may still set its own, and encoders start
+/// one after another.
+struct IntraOp(i32);
+
+impl Drop for IntraOp {
+    fn drop(&mut self) {
+        tch::set_num_threads(self.0);
+    }
+}
+
 /// Threads with a module each, over the same weights.
 #[derive(Debug)]
 pub(super) struct Workers {
@@ -75,11 +91,19 @@ impl Workers {
         tensors: Tensors,
         device: Device,
     ) -> Result<Self, LoadError> {
-        // A worker's setting of one thread is its own, but libtorch also hands the latest one on to threads that
-        // have not set theirs. So it is put back for everyone else, and encoders start one after another.
-        static STARTING: Mutex<()> = Mutex::new(());
         let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let intra_op = tch::get_num_threads();
+        Self::start_alone(count, blueprint, tensors, device)
+    }
+
+    /// [`Workers::start`] for a caller that holds [`STARTING`].
+    fn start_alone(
+        count: NonZeroUsize,
+        blueprint: &Arc<Blueprint>,
+        tensors: Tensors,
+        device: Device,
+    ) -> Result<Self, LoadError> {
+        // Before the workers, so that it is dropped after them: on an error they are ended first.
+        let _intra_op = IntraOp(tch::get_num_threads());
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
         let (ready, readiness) = mpsc::channel();
@@ -114,9 +138,8 @@ impl Workers {
             workers.threads.push(thread);
         }
         drop(ready);
-        let started: Result<Vec<()>, LoadError> = readiness.iter().collect();
-        tch::set_num_threads(intra_op);
-        started.map(|_| workers)
+        readiness.iter().collect::<Result<(), LoadError>>()?;
+        Ok(workers)
     }
 
     /// Runs `passes` over `sequences` and gives `sink` the vector of each sequence, in any order.
@@ -267,6 +290,22 @@ mod tests {
             assert!(seen.iter().all(|&times| times == 1));
         }
     }
+
+    #[test]
+    fn workers_that_cannot_start_leave_the_threads_of_libtorch_as_they_were() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torch/bert");
+        let checkpoint = Checkpoint::open(folder.as_ref()).unwrap();
+        let blueprint = Arc::new(Blueprint::new(&checkpoint, Some(3)).unwrap());
+        let _starting = STARTING.lock().unwrap();
+        let _before = IntraOp(tch::get_num_threads());
+        tch::set_num_threads(3);
+        let eight = NonZeroUsize::new(8).unwrap();
+        for _ in 0..20 {
+            Workers::start_alone(eight, &blueprint, Tensors::new(), Device::Cpu).unwrap_err();
+            assert_eq!(thread::spawn(tch::get_num_threads).join().unwrap(), 3);
+        }
+    }
+
     #[test]
     fn a_pass_that_panics_is_an_error_and_the_worker_goes_on() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torch/bert");
