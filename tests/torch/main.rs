@@ -334,6 +334,8 @@ fn half_precision_is_close_or_refused() {
                 Err(error) => {
                     println!("{name} {precision:?}: {error}");
                     assert_eq!(error.kind(), LoadErrorKind::Unsupported, "{name} {precision:?}");
+                    // On a CPU libtorch 2.4 computes all that BERT needs in f16.
+                    assert!(name != "bert" || precision != TorchPrecision::F16, "{error}");
                 }
             }
         }
