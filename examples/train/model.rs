@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::input::{Chunk, Input, Packing};
 use crate::layout::{Config, Layout, Slot};
-use crate::precision::straight_through;
+use crate::precision::{is_dense, straight_through};
 
 /// What the model says of a batch, in f32.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Network {
     places: HashMap<String, usize>,
     /// Tensors that are looked up or used in f32, so that no copy in `kind` is needed.
     lookup: Vec<bool>,
-    /// Matrices of the encoder, which the embedded engine rounds.
+    /// Matrices that the int8 engine rounds.
     dense: Vec<bool>,
     /// Whether to compute with those matrices rounded.
     int8: bool,
@@ -47,12 +47,11 @@ impl Network {
             layout.slots.iter().enumerate().map(|(place, slot)| (slot.name.clone(), place)).collect();
         let lookup = |slot: &Slot| slot.group.head || slot.name.ends_with("_embeddings.weight");
         let lookup: Vec<bool> = layout.slots.iter().map(lookup).collect();
-        let dense =
-            layout.slots.iter().zip(&lookup).map(|(slot, lookup)| slot.group.decay && !lookup).collect();
+        let dense = layout.slots.iter().map(is_dense).collect();
         Network { config: config.clone(), context, places, lookup, dense, int8: false, dropout, kind }
     }
 
-    /// The network with its dense layers rounded as the embedded engine rounds them at int8.
+    /// The network with the matrices of its dense layers rounded as for the int8 engine.
     pub(crate) fn with_int8(mut self, int8: bool) -> Network {
         self.int8 = int8;
         self
