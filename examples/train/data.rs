@@ -8,13 +8,14 @@
 //! - `"weight"`: a factor on the weight of its source.
 //!
 //! A row without `label` and `p` does not train the sentiment head, one without `events` and `e` not the
-//! event head. A story row is `{"id", "text", "sentences": [{"start", "end", "sentiment", "boilerplate",
-//! "events", "interaction"}]}` with half-open byte spans; its boilerplate is left out. `interaction` is the number
-//! of the interaction that the sentence tells of, 0 for none; where it is missing, the row does not train the
-//! head that says whether a sentence tells of one. A story row without `text` takes that of the row with its `id`
-//! in the file that the source names as `texts`: labels of texts that are not ours to pass on.
+//! event head; nor does a sentence of a story without `events`. A story row is `{"id", "text", "sentences":
+//! [{"start", "end", "sentiment", "boilerplate", "events", "interaction"}]}` with half-open byte spans; its
+//! boilerplate is left out. `interaction` is the number of the interaction that the sentence tells of, 0 for none;
+//! where it is missing, the row does not train the head that says whether a sentence tells of one. A story row
+//! without `text` takes that of the row with its `id` in the file that the source names as `texts`: labels of texts
+//! that are not ours to pass on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -23,6 +24,7 @@ use amends::{EVENT_TYPES, EventType, SentimentLabel, Status};
 use anyhow::{Context, Result, anyhow, ensure};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::recipe::Format;
 
@@ -47,6 +49,28 @@ pub(crate) struct Example {
     pub(crate) weight: f32,
     /// The line of the file that it stands on, from 1: sentences of one story share it.
     pub(crate) line: usize,
+}
+
+/// What a file of labelled text held.
+#[derive(Default, Debug)]
+pub(crate) struct Table {
+    pub(crate) examples: Vec<Example>,
+    /// Names of the first [`MOST_UNUSED`] keys that nothing was read from; those of the sentences of stories begin
+    /// with `sentences.`.
+    pub(crate) unused: BTreeSet<String>,
+}
+
+/// Enough to see a misspelt one among them; rows whose keys are data of their own would have no end of them.
+const MOST_UNUSED: usize = 20;
+
+impl Table {
+    fn note_unused(&mut self, within: &str, keys: Rest) {
+        for key in keys.into_keys() {
+            if self.unused.len() < MOST_UNUSED {
+                self.unused.insert(format!("{within}{key}"));
+            }
+        }
+    }
 }
 
 /// The number of an event label: its place among the outputs of the event head.
@@ -85,6 +109,9 @@ fn target(label: SentimentLabel) -> [f32; 3] {
     }
 }
 
+/// The keys of a JSON object that no field is read from.
+type Rest = BTreeMap<String, IgnoredAny>;
+
 #[derive(Deserialize)]
 struct SentenceRow {
     text: String,
@@ -93,6 +120,8 @@ struct SentenceRow {
     events: Option<Vec<(String, String)>>,
     e: Option<BTreeMap<String, f32>>,
     weight: Option<f32>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +130,8 @@ struct StoryRow {
     id: String,
     text: Option<String>,
     sentences: Vec<StorySentence>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Deserialize)]
@@ -111,8 +142,9 @@ struct StorySentence {
     #[serde(default)]
     boilerplate: bool,
     interaction: Option<u32>,
-    #[serde(default)]
-    events: Vec<(String, String)>,
+    events: Option<Vec<(String, String)>>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 /// Reads a file of labelled text; stories without a text of their own have theirs in the file `texts`. Names that end
@@ -121,18 +153,15 @@ struct StorySentence {
 /// # Errors
 ///
 /// Where a file cannot be read or a row is wrong; the error then names file and line.
-pub(crate) fn read(path: &Path, format: Format, texts: Option<&Path>) -> Result<Vec<Example>> {
-    let mut examples = Vec::new();
+pub(crate) fn read(path: &Path, format: Format, texts: Option<&Path>) -> Result<Table> {
+    let mut table = Table::default();
     let texts = texts.map(read_named_texts).transpose()?.unwrap_or_default();
-    each_line(path, |line, text| {
-        match format {
-            Format::Sentences => examples.push(sentence(line, text)?),
-            Format::Stories => story(line, text, &texts, &mut examples)?,
-        }
-        Ok(())
+    each_line(path, |line, text| match format {
+        Format::Sentences => sentence(line, text, &mut table),
+        Format::Stories => story(line, text, &texts, &mut table),
     })?;
-    ensure!(!examples.is_empty(), "{} holds no rows", path.display());
-    Ok(examples)
+    ensure!(!table.examples.is_empty(), "{} holds no rows", path.display());
+    Ok(table)
 }
 
 /// The texts of a file of rows with a `text`, whatever else they hold.
@@ -182,7 +211,7 @@ fn each_line(path: &Path, mut row: impl FnMut(usize, &str) -> Result<()>) -> Res
     Ok(())
 }
 
-fn sentence(line: usize, json: &str) -> Result<Example> {
+fn sentence(line: usize, json: &str, table: &mut Table) -> Result<()> {
     let row: SentenceRow = serde_json::from_str(json)?;
     ensure!(row.label.is_none() || row.p.is_none(), "both \"label\" and \"p\": give one");
     ensure!(row.events.is_none() || row.e.is_none(), "both \"events\" and \"e\": give one");
@@ -191,15 +220,16 @@ fn sentence(line: usize, json: &str) -> Result<Example> {
         (Some(p), _) => Some(probabilities(p)?),
         (None, label) => label.map(target),
     };
-    let events = match (row.e, row.events) {
-        (Some(e), _) => Some(soft_events(e)?),
-        (None, Some(events)) => Some(hard_events(&events)?),
-        (None, None) => None,
+    let events = match row.e {
+        Some(e) => Some(soft_events(e)?),
+        None => row.events.as_deref().map(hard_events).transpose()?,
     };
     let weight = row.weight.unwrap_or(1.0);
     ensure!(weight.is_finite() && weight >= 0.0, "weight must be 0 or more, found {weight}");
     ensure!(sentiment.is_some() || events.is_some(), "no label: give \"label\", \"p\", \"events\" or \"e\"");
-    Ok(Example { text: row.text, sentiment, events, told: None, label, weight, line })
+    table.note_unused("", row.rest);
+    table.examples.push(Example { text: row.text, sentiment, events, told: None, label, weight, line });
+    Ok(())
 }
 
 fn probabilities(p: &[f32]) -> Result<[f32; 3]> {
@@ -233,28 +263,25 @@ fn hard_events(named: &[(String, String)]) -> Result<Vec<(usize, f32)>> {
     Ok(events)
 }
 
-fn story(
-    line: usize,
-    json: &str,
-    texts: &HashMap<String, String>,
-    examples: &mut Vec<Example>,
-) -> Result<()> {
+fn story(line: usize, json: &str, texts: &HashMap<String, String>, table: &mut Table) -> Result<()> {
     let row: StoryRow = serde_json::from_str(json)?;
     let whole = row.text.as_ref().or_else(|| texts.get(&row.id));
     let whole = whole.ok_or_else(|| anyhow!("no \"text\", and none in `texts` for id {:?}", row.id))?;
-    for (index, sentence) in row.sentences.iter().enumerate() {
+    table.note_unused("", row.rest);
+    for (index, sentence) in row.sentences.into_iter().enumerate() {
         let place = || format!("sentence {index}");
         let span = sentence.start..sentence.end;
         let text = whole.get(span.clone());
         let text = text.ok_or_else(|| anyhow!("span {span:?} does not fit a text of {} bytes", whole.len()));
         let text = text.with_context(place)?;
         let label = sentiment_label(&sentence.sentiment).with_context(place)?;
-        let events = hard_events(&sentence.events).with_context(place)?;
+        let events = sentence.events.as_deref().map(hard_events).transpose().with_context(place)?;
+        table.note_unused("sentences.", sentence.rest);
         if !sentence.boilerplate {
-            examples.push(Example {
+            table.examples.push(Example {
                 text: text.to_owned(),
                 sentiment: Some(target(label)),
-                events: Some(events),
+                events,
                 told: sentence.interaction.map(|number| number > 0),
                 label: Some(label),
                 weight: 1.0,
@@ -298,7 +325,7 @@ mod tests {
 {"text": "Fine.", "label": "mixed", "weight": 0.5}
 "#,
         );
-        let rows = read(&path, Format::Sentences, None).unwrap();
+        let rows = read(&path, Format::Sentences, None).unwrap().examples;
         std::fs::remove_file(&path).unwrap();
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0].sentiment, Some([1.0, 0.0, 0.0]));
@@ -315,7 +342,7 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(b"{\"text\": \"Good.\", \"label\": \"positive\"}\n").unwrap();
         let path = file("packed.jsonl.gz", &packed.finish().unwrap());
-        let rows = read(&path, Format::Sentences, None).unwrap();
+        let rows = read(&path, Format::Sentences, None).unwrap().examples;
         std::fs::remove_file(&path).unwrap();
         assert_eq!(rows[0].text, "Good.");
     }
@@ -328,12 +355,50 @@ mod tests {
             {\"start\": 13, \"end\": 21, \"sentiment\": \"neutral\", \"boilerplate\": true}]}"
             .replace('\n', "");
         let path = file("stories.jsonl", text.as_bytes());
-        let rows = read(&path, Format::Stories, None).unwrap();
+        let rows = read(&path, Format::Stories, None).unwrap().examples;
         std::fs::remove_file(&path).unwrap();
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
         assert_eq!(texts, ["Caf\u{e9}.", "Late!"]);
         assert!(rows.iter().all(|row| row.line == 1));
         assert_eq!((rows[0].told, rows[1].told), (Some(false), None));
+    }
+
+    #[test]
+    fn a_sentence_without_events_is_not_one_that_was_not_read_for_them() {
+        let sentences = "{\"text\": \"Late.\", \"label\": \"negative\", \"events\": []}
+            {\"text\": \"Late.\", \"label\": \"negative\"}"
+            .replace("\n            ", "\n");
+        let stories = "{\"text\": \"Late.\", \"sentences\": [
+            {\"start\": 0, \"end\": 5, \"sentiment\": \"negative\", \"events\": []},
+            {\"start\": 0, \"end\": 5, \"sentiment\": \"negative\"}]}"
+            .replace('\n', "");
+        for (name, text, format) in [
+            ("unread-sentences.jsonl", sentences, Format::Sentences),
+            ("unread-stories.jsonl", stories, Format::Stories),
+        ] {
+            let path = file(name, text.as_bytes());
+            let rows = read(&path, format, None).unwrap().examples;
+            std::fs::remove_file(&path).unwrap();
+            assert_eq!((&rows[0].events, &rows[1].events), (&Some(Vec::new()), &None), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_that_nothing_is_read_from_are_named_once() {
+        let row = "{\"text\": \"Late.\", \"lable\": {\"a\": [1]}, \"label\": \"negative\", \"stars\": 1}\n";
+        let path = file("keys.jsonl", row.repeat(3).as_bytes());
+        let table = read(&path, Format::Sentences, None).unwrap();
+        assert_eq!(table.examples.len(), 3);
+        assert_eq!(table.unused.iter().collect::<Vec<_>>(), ["lable", "stars"]);
+        let row = "{\"id\": \"1\", \"stars\": 2, \"text\": \"Late.\", \"sentences\": [{\"start\": 0, \"end\": 5, \
+                   \"sentiment\": \"negative\", \"event\": []}]}";
+        std::fs::write(&path, row).unwrap();
+        let unused = read(&path, Format::Stories, None).unwrap().unused;
+        assert_eq!(unused.iter().collect::<Vec<_>>(), ["sentences.event", "stars"]);
+        let rows = (0..100).map(|n| format!("{{\"text\": \"x\", \"label\": \"neutral\", \"{n}\": 0}}\n"));
+        std::fs::write(&path, rows.collect::<String>()).unwrap();
+        assert_eq!(read(&path, Format::Sentences, None).unwrap().unused.len(), MOST_UNUSED);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
@@ -345,7 +410,7 @@ mod tests {
             )
         };
         let labels = file("labels.jsonl", row("p1").as_bytes());
-        assert_eq!(read(&labels, Format::Stories, Some(&texts)).unwrap()[0].text, "Late again.");
+        assert_eq!(read(&labels, Format::Stories, Some(&texts)).unwrap().examples[0].text, "Late again.");
         let error = format!("{:#}", read(&labels, Format::Stories, None).unwrap_err());
         assert!(error.contains("labels.jsonl:1") && error.contains("\"p1\""), "{error}");
         std::fs::remove_file(&texts).unwrap();

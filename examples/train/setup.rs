@@ -64,7 +64,7 @@ pub(crate) fn set_up(
     let names = (recipe.train.other_names > 0.0).then(Names::known).transpose()?;
     for source in &recipe.sources {
         let mut examples =
-            data::read(&at(&source.path), source.format, source.texts.as_ref().map(at).as_deref())?;
+            read(&at(&source.path), source.format, source.texts.as_ref().map(at).as_deref(), log)?;
         log.say(&format!("{}: {} sentences", source.path.display(), examples.len()));
         if let (Some(names), Format::Stories) = (&names, source.format) {
             let swapped = names.swap(&mut examples, recipe.train.other_names, seed);
@@ -74,12 +74,15 @@ pub(crate) fn set_up(
     }
 
     let tokenizer_path = options.out.join("tokenizer.json");
-    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let parse = |path: &Path| {
+        let json = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Vocabulary::parse(&json).with_context(|| format!("in {}", path.display()))
+    };
     let mut vocabulary;
     if resumed.is_some() {
-        vocabulary = Vocabulary::parse(&read(&tokenizer_path)?)?;
+        vocabulary = parse(&tokenizer_path)?;
     } else {
-        vocabulary = Vocabulary::parse(&read(&options.base.join("tokenizer.json"))?)?;
+        vocabulary = parse(&options.base.join("tokenizer.json"))?;
         if recipe.model.vocabulary > 0 {
             let whole = vocabulary.rows().len();
             let trained = sources.iter().flat_map(|(_, examples)| examples.iter().map(|e| e.text.as_str()));
@@ -113,15 +116,25 @@ pub(crate) fn set_up(
         rows.push((source, units));
     }
     let dev = Dev {
-        stories: measured(&at(&recipe.dev.stories), Format::Stories, &vocabulary, max_tokens)?,
+        stories: measured(&at(&recipe.dev.stories), Format::Stories, &vocabulary, max_tokens, log)?,
         polar: recipe
             .dev
             .polar
             .as_ref()
-            .map(|path| measured(&at(path), Format::Sentences, &vocabulary, max_tokens))
+            .map(|path| measured(&at(path), Format::Sentences, &vocabulary, max_tokens, log))
             .transpose()?,
     };
     Ok(Setup { base, config, layout, vocabulary, weights, stream: Stream::new(seed, rows), dev })
+}
+
+/// Reads labelled text, and says which keys of its rows are not used: a misspelt one would be among them.
+fn read(path: &Path, format: Format, texts: Option<&Path>, log: &Log) -> Result<Vec<Example>> {
+    let table = data::read(path, format, texts)?;
+    if !table.unused.is_empty() {
+        let keys: Vec<&str> = table.unused.iter().map(String::as_str).collect();
+        log.say(&format!("{}: keys that are not used: {}", path.display(), keys.join(", ")));
+    }
+    Ok(table.examples)
 }
 
 /// The configuration of the base, as transformers has it, and the file that it is from: `config.json`, or for a
@@ -179,8 +192,14 @@ fn encode_examples(
     encode(vocabulary, &texts, max_tokens)
 }
 
-fn measured(path: &Path, format: Format, vocabulary: &Vocabulary, max_tokens: usize) -> Result<Measured> {
-    let examples = data::read(path, format, None)?;
+fn measured(
+    path: &Path,
+    format: Format,
+    vocabulary: &Vocabulary,
+    max_tokens: usize,
+    log: &Log,
+) -> Result<Measured> {
+    let examples = read(path, format, None, log)?;
     let ids = encode_examples(vocabulary, &examples, max_tokens)?;
     Ok(Measured { examples, ids })
 }
