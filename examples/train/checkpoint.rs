@@ -23,9 +23,18 @@ pub(crate) struct State {
     pub(crate) tokens: f64,
     pub(crate) seconds: f64,
     pub(crate) stream: StreamState,
-    pub(crate) best: Option<f64>,
+    pub(crate) best: Option<Best>,
     pub(crate) since_best: usize,
     pub(crate) done: bool,
+}
+
+/// Where the best weights of a run are from.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Best {
+    /// The mean of the marks.
+    pub(crate) mean: f64,
+    /// 0 if they are those that the run began with.
+    pub(crate) step: i64,
 }
 
 /// The two files of a checkpoint are of different moments of the run.
@@ -143,7 +152,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         assert!(State::read(&folder).unwrap().is_none());
         let write = |steps: i64| {
-            let state = State { steps, ..State::new(Stream::new(1, Vec::new()).state()) };
+            let state = State { steps, ..State::new(Stream::new(1, 64, Vec::new()).state()) };
             state.write(&folder, &[("weights", &Tensor::from_slice(&[steps as f32, 2.0]))]).unwrap();
         };
         write(7);

@@ -35,6 +35,15 @@ impl Config {
             );
         }
         let config: Config = serde_json::from_value(json.clone())?;
+        for (key, size) in [
+            ("hidden_size", config.hidden_size),
+            ("num_attention_heads", config.num_attention_heads),
+            ("intermediate_size", config.intermediate_size),
+            ("max_position_embeddings", config.max_position_embeddings),
+            ("type_vocab_size", config.type_vocab_size),
+        ] {
+            ensure!(size >= 1, "{key} must be 1 or more, found {size}");
+        }
         ensure!(
             config.hidden_size % config.num_attention_heads == 0,
             "hidden_size {} is no multiple of num_attention_heads {}",
@@ -185,16 +194,27 @@ impl Layout {
     }
 }
 
+/// The weights that a run begins with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) weights: Tensor,
+    /// Whether the file had all heads, so that none was drawn.
+    pub(crate) has_heads: bool,
+    /// Recurrent units each way of the context stage in the file, 0 if it has none.
+    pub(crate) context: i64,
+}
+
 /// Reads the weights for `layout` from a safetensors file into one flat f32 vector. Names may lack the
 /// prefix `bert.`. Rows of the word embeddings are taken as `rows` says. Heads that are not in the file
 /// are drawn from a normal distribution of deviation 0.02, as BERT's own weights were; a new context stage
 /// has a recurrent layer drawn within ±1/√units, and adds nothing to the heads yet. An int8 matrix is multiplied by
 /// the scales of its rows, which lie beside it under its name and `.scale`.
-pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor> {
+pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Start> {
     let tensors =
         Tensor::read_safetensors(path).with_context(|| format!("cannot read {}", path.display()))?;
     let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
     let mut parts = Vec::with_capacity(layout.slots.len());
+    let mut has_heads = true;
     for slot in &layout.slots {
         let bare = slot.name.strip_prefix("bert.").unwrap_or(&slot.name);
         let found = [slot.name.as_str(), bare].into_iter().find(|name| tensors.contains_key(*name));
@@ -214,6 +234,7 @@ pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor>
                 Tensor::zeros(slot.shape.as_slice(), (Kind::Float, Device::Cpu))
             }
             None if slot.group.head || bare.starts_with("pooler.") => {
+                has_heads = false;
                 let scale = if slot.group.decay { 0.02 } else { 0.0 };
                 Tensor::randn(slot.shape.as_slice(), (Kind::Float, Device::Cpu)) * scale
             }
@@ -228,7 +249,8 @@ pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Tensor>
         );
         parts.push(part.to_kind(Kind::Float).reshape([-1]));
     }
-    Ok(Tensor::cat(&parts, 0))
+    let context = tensors.get("context.gru.weight_hh_l0").map_or(0, |matrix| matrix.size()[1]);
+    Ok(Start { weights: Tensor::cat(&parts, 0), has_heads, context })
 }
 
 /// The numbers that the tensor `name` stands for, in f32.
@@ -308,5 +330,17 @@ pub(crate) mod tests {
         let json = serde_json::json!({"model_type": "roberta"});
         let error = Config::from_json(&json).unwrap_err().to_string();
         assert!(error.contains("roberta"), "{error}");
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_refused() {
+        let error = |key: &str, size: i64| {
+            let mut json = serde_json::to_value(small()).unwrap();
+            json[key] = size.into();
+            Config::from_json(&json).unwrap_err().to_string()
+        };
+        assert!(error("num_attention_heads", 0).contains("num_attention_heads must be 1 or more"));
+        assert!(error("hidden_size", -8).contains("hidden_size must be 1 or more"));
+        assert!(error("num_attention_heads", 3).contains("no multiple of num_attention_heads 3"));
     }
 }

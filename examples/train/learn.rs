@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 
@@ -7,10 +8,10 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-use crate::checkpoint::{State, write_tensors};
+use crate::checkpoint::{Best, State, write_tensors};
 use crate::layout::Layout;
 use crate::log::Log;
-use crate::measure::{Dev, measure};
+use crate::measure::{Dev, Marks, measure};
 use crate::optim::{AdamW, schedule};
 use crate::recipe::TrainOptions;
 use crate::stream::{Row, Stream};
@@ -25,6 +26,10 @@ pub(crate) struct Learning<'r> {
     pub(crate) dev: &'r Dev,
     /// The run ends after this many minutes, or when all passes are done.
     pub(crate) minutes: f64,
+    /// Whether the weights that the run begins with may turn out to be the best: no head of them is a new one.
+    pub(crate) start_counts: bool,
+    /// The run is left after this many measurements, to be gone on with later.
+    pub(crate) stop_after: Option<NonZeroUsize>,
 }
 
 /// What a pool of batches came to.
@@ -61,8 +66,8 @@ impl Clock {
 }
 
 impl Learning<'_> {
-    /// Trains to the end, from a checkpoint if there is one. The best weights are then in
-    /// `best.safetensors`, those of the last measurement in the checkpoint.
+    /// Trains to the end, or as far as `stop_after` says, from a checkpoint if there is one. The best weights are
+    /// then in `best.safetensors`, those of the last measurement in the checkpoint.
     pub(crate) fn run(
         &self,
         workers: &Workers,
@@ -83,7 +88,11 @@ impl Learning<'_> {
                 let marks = measure(workers, self.dev)?;
                 log.say(&format!("start: {marks}"));
                 log.write(&json!({"step": 0, "dev": marks.to_json()}))?;
-                State::new(stream.state())
+                let mut state = State::new(stream.state());
+                if self.start_counts {
+                    self.keep(&mut state, &marks)?;
+                }
+                state
             }
         };
         let total = stream.tokens() * self.plan.passes;
@@ -91,9 +100,12 @@ impl Learning<'_> {
         let count = self.plan.measurements as f64;
         let mut at = clock.progress(state.tokens);
         let mut next = ((at * count).floor() + 1.0) / count;
+        let mut measured = 0;
         while !state.done {
             let started = clock.seconds();
             let batches = stream.pool(at, self.plan.batch_tokens);
+            // What dropout draws follows from the pool, so that it is the same after a checkpoint.
+            tch::manual_seed(stream.pool_seed() as i64);
             let mut tally = Tally::default();
             for group in batches.chunks(workers.len()) {
                 at = clock.progress(state.tokens);
@@ -116,7 +128,15 @@ impl Learning<'_> {
                 let (first, second) = adam.moments();
                 state
                     .write(self.folder, &[("weights", self.weights), ("first", first), ("second", second)])?;
+                measured += 1;
+                if !state.done && self.stop_after.is_some_and(|most| measured >= most.get()) {
+                    log.say(&format!("stopped after {measured} measurements: go on with --resume"));
+                    return Ok(state);
+                }
             }
+        }
+        if state.best.is_some_and(|best| best.step == 0) {
+            log.say("nothing was better than the start: its weights are exported");
         }
         for (name, units, passes) in stream.report() {
             log.say(&format!("{name}: {units} sentences or stories, {passes:.2} passes"));
@@ -171,10 +191,8 @@ impl Learning<'_> {
         let marks = measure(workers, self.dev)?;
         log.say(&format!("step {}: {marks}", state.steps));
         log.write(&json!({"step": state.steps, "progress": at, "dev": marks.to_json()}))?;
-        if state.best.is_none_or(|best| marks.mean() > best) {
-            state.best = Some(marks.mean());
-            state.since_best = 0;
-            write_tensors(&self.folder.join("best.safetensors"), &[("weights", self.weights)])?;
+        if state.best.is_none_or(|best| marks.mean() > best.mean) {
+            self.keep(state, &marks)?;
         } else {
             state.since_best += 1;
         }
@@ -184,6 +202,13 @@ impl Learning<'_> {
         }
         state.done = at >= 1.0 || stopped;
         Ok(())
+    }
+
+    /// Keeps the weights as the best so far.
+    fn keep(&self, state: &mut State, marks: &Marks) -> Result<()> {
+        state.best = Some(Best { mean: marks.mean(), step: state.steps });
+        state.since_best = 0;
+        write_tensors(&self.folder.join("best.safetensors"), &[("weights", self.weights)])
     }
 }
 

@@ -2,6 +2,7 @@
 //! tells of an interaction (`told`).
 //!
 //! ```text
+//! eval "$(.ci/libtorch)"                           # finds or fetches libtorch, sets its variables
 //! cargo run --release --features rust-bert --example train -- \
 //!     --recipe examples/train/recipe.toml --data DATA --base BASE --out RUN --minutes 60
 //! ```
@@ -12,6 +13,7 @@
 //!   vocabulary: a plain encoder from a model hub, or the `model` folder of an earlier run, whose heads are
 //!   then taken over. A folder that `examples/quantize` wrote, like `data/model` of this repository, will do, too:
 //!   its int8 matrices are multiplied by their scales, so a run starts from weights that are as coarse as int8.
+//!   The recipe for a base with a context stage, as `data/model` is, must say in `[context]` what becomes of it.
 //! - `DATA`: the folder that the paths of the recipe start from.
 //! - `RECIPE`: what to train on and how. `examples/train/recipe.toml` is the one of the shipped model, with
 //!   every choice explained; `examples/train/recipe.rs` lists all settings with their defaults.
@@ -58,7 +60,9 @@
 //! is left out. Where the texts lie elsewhere (they may not be yours to pass on), the rows go without `text`, and
 //! the source names a file of rows with `id` and `text` as `texts`.
 //!
-//! A row that is wrong ends the run before it begins, with file, line and reason. The least that a recipe needs:
+//! A row that is wrong ends the run before it begins, with file, line and reason. Keys that nothing is read from
+//! are no mistake, but they are named once for each file: a misspelt one would be among them. The least that a
+//! recipe needs:
 //!
 //! ```toml
 //! [dev]
@@ -76,8 +80,10 @@
 //! run ends then at the latest, and the learning rate falls to 0 by that time. At each measurement the dev
 //! sets are scored, a checkpoint is written, and the weights with the best mean score are kept; after `patience`
 //! measurements (`[train]`) without a better score the run ends early, unless that is 0, as it is by default.
-//! `--resume` goes on from the checkpoint, or, after the end, only exports again. The order of rows follows from the
-//! seed; with `--workers 1` and no `--minutes` so does everything else of an uninterrupted run on the same machine.
+//! If the base has all heads, its own weights may turn out to be the best, which the log says then.
+//! `--stop-after` leaves a run at a checkpoint; `--resume` goes on from it with the same seed and data, or, after the
+//! end, only exports again. The order of rows follows from the seed; with `--workers 1` and no `--minutes` so does
+//! everything else on the same machine, whether the run was stopped in between or not.
 //!
 //! On Linux, `MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000` in the environment keeps
 //! the allocator from giving memory back after every step, and `OMP_NUM_THREADS=1` leaves the cores to the
@@ -141,6 +147,7 @@ mod stream;
 mod vocabulary;
 mod workers;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -167,20 +174,25 @@ pub(crate) struct Options {
     /// Go on from the last checkpoint in the folder of the run; after its end, only export again.
     #[arg(long)]
     resume: bool,
+    /// Leave the run after this many measurements, to go on later with --resume: for machines that are lent for a
+    /// time.
+    #[arg(long)]
+    stop_after: Option<NonZeroUsize>,
     /// Threads, each with its own batch.
     #[arg(long, default_value_t = 2)]
     workers: usize,
     /// Compute in f32 instead of bfloat16.
     #[arg(long)]
     f32: bool,
-    /// Also measure the finished model with its matrices rounded to this many bits, without activations
-    /// being rounded; may be given several times.
+    /// Also measure the finished model with its matrices rounded to this many bits (8 is what the int8 engine
+    /// stores), without activations being rounded; may be given several times.
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=8))]
     bits: Vec<u32>,
     /// Markdown to end the model card with: what was tried, thanks, licences.
     #[arg(long)]
     notes: Option<PathBuf>,
-    /// Seed of the order of rows and of new weights (instead of the recipe's).
+    /// Seed of the order of rows, of new weights and of dropout (instead of the recipe's). A run that goes on has
+    /// the one that it began with.
     #[arg(long)]
     seed: Option<u64>,
 }

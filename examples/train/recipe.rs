@@ -17,7 +17,7 @@ pub(crate) struct Recipe {
     pub(crate) sources: Vec<Source>,
     pub(crate) dev: Dev,
     #[serde(default)]
-    pub(crate) context: ContextOptions,
+    pub(crate) context: Option<ContextOptions>,
 }
 
 /// The shape of the model that leaves the run.
@@ -53,8 +53,8 @@ pub(crate) struct TrainOptions {
     pub(crate) warmup: f64,
     pub(crate) weight_decay: f64,
     pub(crate) dropout: f64,
-    /// Compute with dense layers rounded as the embedded engine rounds them (quantization-aware training); what is
-    /// exported stays unrounded.
+    /// Compute with the matrices of dense layers rounded as for the int8 engine (quantization-aware training). That
+    /// engine rounds what goes into the layers, too, which training does not. What is exported stays unrounded.
     pub(crate) int8: bool,
     /// Gradients longer than this (Euclidean norm of all of them) are scaled down to it.
     pub(crate) clip: f64,
@@ -156,17 +156,11 @@ pub(crate) struct Dev {
 }
 
 /// The second stage, a recurrent layer over the sentence vectors of a story.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContextOptions {
     /// Hidden units each way; 0 leaves the stage out.
     hidden: u16,
-}
-
-impl ContextOptions {
-    pub(crate) fn units(self) -> i64 {
-        i64::from(self.hidden)
-    }
 }
 
 impl Recipe {
@@ -177,6 +171,11 @@ impl Recipe {
         let recipe: Recipe = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
         recipe.check().with_context(|| format!("in {}", path.display()))?;
         Ok(recipe)
+    }
+
+    /// Units each way of the context stage, 0 without one.
+    pub(crate) fn context_units(&self) -> i64 {
+        self.context.map_or(0, |context| i64::from(context.hidden))
     }
 
     fn check(&self) -> Result<()> {
@@ -251,7 +250,7 @@ mod tests {
         assert_eq!(recipe.sources[0].format, Format::Sentences);
         assert_eq!(recipe.sources[0].passes, 1.0);
         assert_eq!(recipe.model.max_tokens, 96);
-        assert_eq!(recipe.context.units(), 0);
+        assert_eq!(recipe.context_units(), 0);
     }
 
     #[test]

@@ -23,22 +23,20 @@ use crate::workers::Workers;
 /// Trains as the options and the recipe say, and leaves the best weights in `best.safetensors`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut recipe = Recipe::read(&options.recipe)?;
-    if let Some(seed) = options.seed {
-        recipe.train.seed = seed;
-    }
     ensure!(options.workers >= 1, "--workers must be 1 or more");
     fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
     let state = State::read(&options.out)?;
     if state.is_some() && !options.resume {
         bail!("{} holds a run already: go on with --resume or choose another folder", options.out.display());
     }
+    recipe.train.seed = seed(options.seed, recipe.train.seed, state.as_ref())?;
     let mut log = Log::open(&options.out)?;
     tch::manual_seed(recipe.train.seed as i64);
     tch::set_num_threads(1);
-    let mut setup = set_up(options, &recipe, recipe.train.seed, state.as_ref(), &log)?;
+    let mut setup = set_up(options, &recipe, state.as_ref(), &log)?;
     let kind = if options.f32 { Kind::Float } else { Kind::BFloat16 };
     let network =
-        Network::new(&setup.config, recipe.context.units(), &setup.layout, recipe.train.dropout, kind)
+        Network::new(&setup.config, recipe.context_units(), &setup.layout, recipe.train.dropout, kind)
             .with_int8(recipe.train.int8);
     let planned = setup.stream.tokens() * recipe.train.passes / 1e6;
     log.say(&format!("{} weights, {planned:.2} M tokens planned", setup.layout.len()));
@@ -55,6 +53,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 weights: &setup.weights,
                 dev: &setup.dev,
                 minutes: options.minutes.unwrap_or(f64::INFINITY),
+                start_counts: setup.has_heads,
+                stop_after: options.stop_after,
             };
             let stream = &mut setup.stream;
             with_workers(options, &setup.layout, &setup.weights, &network, |workers| {
@@ -62,7 +62,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             })?
         }
     };
+    if !state.done {
+        return Ok(());
+    }
     finish(options, &recipe, &setup, &state, &mut log)
+}
+
+/// The seed of a run. One that goes on keeps its own, because another would change the order of rows midway.
+fn seed(asked: Option<u64>, of_recipe: u64, resumed: Option<&State>) -> Result<u64> {
+    let Some(state) = resumed else { return Ok(asked.unwrap_or(of_recipe)) };
+    let begun = state.stream.seed;
+    ensure!(
+        asked.is_none_or(|asked| asked == begun),
+        "the run began with seed {begun}: go on without --seed, or start a new run"
+    );
+    Ok(begun)
 }
 
 /// Calls `work` with threads that run `network` on `weights`.
@@ -80,7 +94,7 @@ fn with_workers<R>(
 /// Measures and calibrates the best weights of the run in f32, and exports them.
 fn finish(options: &Options, recipe: &Recipe, setup: &Setup, state: &State, log: &mut Log) -> Result<()> {
     let best = read_tensor(&options.out.join("best.safetensors"), "weights")?;
-    let context = recipe.context.units();
+    let context = recipe.context_units();
     let network = Network::new(&setup.config, context, &setup.layout, 0.0, Kind::Float);
     let run = |weights: &Tensor| {
         with_workers(options, &setup.layout, weights, &network, |workers| {
@@ -131,9 +145,13 @@ fn finish(options: &Options, recipe: &Recipe, setup: &Setup, state: &State, log:
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::num::NonZeroUsize;
     use std::path::{Path, PathBuf};
+    use std::process::Command;
 
     use amends::{Engine, Model, Precision};
+    use serde_json::Value;
     use tch::Device;
 
     use super::*;
@@ -178,20 +196,9 @@ mod tests {
         Tensor::write_safetensors(&tensors, folder.join("model.safetensors")).unwrap();
     }
 
-    fn recipe(folder: &Path, passes: usize) -> PathBuf {
-        let path = folder.join(format!("recipe-{passes}.toml"));
-        let text = format!(
-            "[model]\nmax_tokens = 12\n[train]\npasses = {passes}\nmeasurements = 1\nbatch_tokens = 96\nlearning_rate = 1e-3\ndropout = 0\n\
-             head_learning_rate = 1e-2\n[context]\nhidden = 4\n[dev]\nstories = 'dev.jsonl'\n\
-             [[source]]\npath = 'rows.jsonl'\npasses = 100\n"
-        );
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    #[test]
-    fn a_run_is_stopped_and_resumed_and_its_model_read() {
-        let folder = std::env::temp_dir().join(format!("amends-train-run-{}", std::process::id()));
+    /// A base, rows to train on and stories to measure on, in a new folder.
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("amends-train-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         base(&folder.join("base"));
         let labelled = [
@@ -214,43 +221,175 @@ mod tests {
             format!("{}\n", json!({"id": text, "text": text, "sentences": [sentence]}))
         });
         fs::write(folder.join("dev.jsonl"), stories.collect::<String>()).unwrap();
+        folder
+    }
 
-        let mut options = Options {
-            recipe: recipe(&folder, 1),
-            data: folder.clone(),
+    const CONTEXT: &str = "[context]\nhidden = 4\n";
+
+    /// A run with a recipe of these `[train]` settings, which are followed by further tables.
+    fn options(folder: &Path, out: &str, train: &str) -> Options {
+        let recipe = folder.join(format!("{out}.toml"));
+        let text = format!(
+            "[model]\nmax_tokens = 12\n[dev]\nstories = 'dev.jsonl'\n\
+             [[source]]\npath = 'rows.jsonl'\npasses = 100\n\
+             [train]\nmeasurements = 4\nbatch_tokens = 96\n{train}"
+        );
+        fs::write(&recipe, text).unwrap();
+        Options {
+            recipe,
+            data: folder.to_owned(),
             base: folder.join("base"),
-            out: folder.join("run"),
+            out: folder.join(out),
             minutes: None,
             resume: false,
+            stop_after: None,
             workers: 1,
             f32: true,
             bits: Vec::new(),
             notes: None,
             seed: None,
-        };
-        run(&options).unwrap();
-        let first = State::read(&options.out).unwrap().unwrap();
-        assert!(first.done && first.steps >= 2, "{first:?}");
-        assert!(run(&options).unwrap_err().to_string().contains("--resume"));
+        }
+    }
 
-        // As if the run had been meant to be longer and was stopped here.
-        let stopped = State { done: false, best: None, ..first.clone() };
-        fs::write(options.out.join("checkpoint.json"), serde_json::to_vec(&stopped).unwrap()).unwrap();
-        options.recipe = recipe(&folder, 8);
-        options.resume = true;
-        run(&options).unwrap();
-        let second = State::read(&options.out).unwrap().unwrap();
-        assert!(second.done && second.steps > 4 * first.steps, "{} and {}", first.steps, second.steps);
-        assert!(second.tokens > first.tokens);
+    fn state(options: &Options) -> State {
+        State::read(&options.out).unwrap().unwrap()
+    }
 
-        let model = Model::from_dir(options.out.join("model"), Precision::F32).unwrap();
-        let engine = Engine::from_model(&model).unwrap();
+    /// How far the run was at each measurement, from its log.
+    fn measured_at(options: &Options) -> Vec<f64> {
+        let log = fs::read_to_string(options.out.join("log.jsonl")).unwrap();
+        let records = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        records.filter(|record| !record["dev"].is_null()).filter_map(|r| r["progress"].as_f64()).collect()
+    }
+
+    fn engine(folder: impl AsRef<Path>, precision: Precision) -> Engine {
+        Engine::from_model(&Model::from_dir(folder, precision).unwrap()).unwrap()
+    }
+
+    /// That a model has learned which word is good and which is bad. Returns P(negative) and P(positive) of both.
+    fn learned(engine: &Engine) -> [f32; 4] {
         let found = engine.sentiments(&["They were late.", "They were kind."]).unwrap();
-        assert!(
-            found[0].negative() > found[0].positive() && found[1].positive() > found[1].negative(),
-            "{found:?}"
-        );
-        assert!(engine.heads().has_events());
+        let [late, kind] = [found[0], found[1]];
+        assert!(late.negative() > late.positive() && kind.positive() > kind.negative(), "{found:?}");
+        [late.negative(), late.positive(), kind.negative(), kind.positive()]
+    }
+
+    #[test]
+    fn a_run_is_stopped_and_resumed_and_its_model_read() {
+        let folder = folder("run");
+        let rates = "learning_rate = 1e-3\nhead_learning_rate = 1e-2\ndropout = 0\n";
+        let mut run_options = options(&folder, "run", &format!("passes = 8\nseed = 5\n{rates}{CONTEXT}"));
+        run_options.stop_after = NonZeroUsize::new(1);
+        run(&run_options).unwrap();
+        let first = state(&run_options);
+        assert!(!first.done && first.steps >= 2, "{first:?}");
+        assert!(!run_options.out.join("model").exists());
+        assert!(run(&run_options).unwrap_err().to_string().contains("--resume"));
+
+        run_options.resume = true;
+        run_options.stop_after = None;
+        run_options.seed = Some(6);
+        assert!(run(&run_options).unwrap_err().to_string().contains("began with seed 5"));
+        run_options.seed = None;
+        let rows = folder.join("rows.jsonl");
+        let before = fs::read(&rows).unwrap();
+        let mut more = fs::OpenOptions::new().append(true).open(&rows).unwrap();
+        more.write_all(b"{\"text\": \"they were here.\", \"label\": \"neutral\"}\n").unwrap();
+        let error = run(&run_options).unwrap_err().to_string();
+        assert!(error.contains("rows.jsonl has 6") && error.contains("had 5"), "{error}");
+        fs::write(&rows, before).unwrap();
+        run(&run_options).unwrap();
+        let second = state(&run_options);
+        assert!(second.done && second.steps > 3 * first.steps, "{} and {}", first.steps, second.steps);
+        let at = measured_at(&run_options);
+        assert_eq!(at.len(), 4, "{at:?}");
+        for (at, want) in at.iter().zip([0.25, 0.5, 0.75, 1.0]) {
+            assert!((want..want + 0.1).contains(at), "{at} for {want}");
+        }
+
+        let model = run_options.out.join("model");
+        let whole = engine(&model, Precision::F32);
+        assert!(whole.heads().has_events());
+        let int8 = folder.join("int8");
+        amends::quantize(&model, &int8, Some("small"), None).unwrap();
+        for (a, b) in learned(&whole).into_iter().zip(learned(&engine(&int8, Precision::Int8))) {
+            assert!((a - b).abs() < 0.1, "{a} and {b} at int8");
+        }
+
+        // On from the finished model, with rates that do nothing but harm.
+        let harm = "passes = 2\nlearning_rate = 0.1\nhead_learning_rate = 1\n";
+        let mut worse = options(&folder, "worse", harm);
+        worse.base = model;
+        assert!(run(&worse).unwrap_err().to_string().contains("`hidden = 4`"));
+        worse = Options { base: worse.base, ..options(&folder, "worse", &format!("{harm}{CONTEXT}")) };
+        run(&worse).unwrap();
+        let best = state(&worse).best.unwrap();
+        assert_eq!(best.step, 0, "{best:?}");
+        learned(&engine(worse.out.join("model"), Precision::F32));
+        let mut alone = options(&folder, "alone", &format!("{harm}[context]\nhidden = 0\n"));
+        alone.base = worse.base;
+        alone.stop_after = NonZeroUsize::new(1);
+        run(&alone).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_base_that_cannot_be_used_is_named_by_its_file() {
+        let folder = folder("unusable");
+        let options = options(&folder, "run", "");
+        let error = |name: &str, text: &str| {
+            fs::write(options.base.join(name), text).unwrap();
+            format!("{:#}", run(&options).unwrap_err())
+        };
+        let tokenizer = error("tokenizer.json", "{\"model\": {\"type\": \"WordPiece\"}}");
+        assert!(tokenizer.contains("base/tokenizer.json"), "{tokenizer}");
+        let config = fs::read_to_string(options.base.join("config.json")).unwrap();
+        let config = config.replace("\"num_attention_heads\":2", "\"num_attention_heads\":0");
+        let config = error("config.json", &config);
+        assert!(config.contains("base/config.json") && config.contains("found 0"), "{config}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    const FOLDER: &str = "AMENDS_TEST_FOLDER";
+
+    const SAME: &str = "passes = 2\nlearning_rate = 1e-3\nhead_learning_rate = 1e-2\ndropout = 0.2\n\
+                        [context]\nhidden = 4\n";
+
+    /// libtorch has one generator of random numbers for the whole process, and other tests draw from it meanwhile.
+    #[test]
+    #[ignore = "what the test below runs, in a process of its own"]
+    fn runs_with_and_without_a_stop() {
+        let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+        run(&options(&folder, "whole", SAME)).unwrap();
+        let mut stopped = options(&folder, "stopped", SAME);
+        stopped.stop_after = NonZeroUsize::new(1);
+        run(&stopped).unwrap();
+        assert!(!state(&stopped).done);
+        tch::manual_seed(99);
+        stopped.stop_after = None;
+        stopped.resume = true;
+        run(&stopped).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_ends_with_the_same_bits() {
+        let folder = folder("same");
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "run::tests::runs_with_and_without_a_stop", "--ignored"])
+            .env(FOLDER, &folder)
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        let [whole, stopped] = ["whole", "stopped"].map(|out| options(&folder, out, SAME));
+        let ends = [&whole, &stopped].map(|options| {
+            let state = state(options);
+            assert!(state.done);
+            assert_eq!(measured_at(options).len(), 4);
+            let tensors = state.read_tensors(&options.out, ["weights", "first", "second"]).unwrap();
+            let best = read_tensor(&options.out.join("best.safetensors"), "weights").unwrap();
+            (state.steps, state.tokens, tensors, best)
+        });
+        assert!(ends[0] == ends[1], "{} and {} steps", ends[0].0, ends[1].0);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

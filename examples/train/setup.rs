@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::measure::{Dev, Measured};
 use crate::names::Names;
 use crate::recipe::{Format, Recipe, Source};
-use crate::stream::{Row, Stream, Unit};
+use crate::stream::{Row, Stream, Unit, pool_size};
 use crate::vocabulary::Vocabulary;
 
 /// Everything that is fixed before the first step.
@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) layout: Layout,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) weights: Tensor,
+    /// Whether the base had all heads.
+    pub(crate) has_heads: bool,
     pub(crate) stream: Stream,
     pub(crate) dev: Dev,
 }
@@ -34,7 +36,6 @@ pub(crate) struct Setup {
 pub(crate) fn set_up(
     options: &Options,
     recipe: &Recipe,
-    seed: u64,
     resumed: Option<&State>,
     log: &Log,
 ) -> Result<Setup> {
@@ -67,7 +68,7 @@ pub(crate) fn set_up(
             read(&at(&source.path), source.format, source.texts.as_ref().map(at).as_deref(), log)?;
         log.say(&format!("{}: {} sentences", source.path.display(), examples.len()));
         if let (Some(names), Format::Stories) = (&names, source.format) {
-            let swapped = names.swap(&mut examples, recipe.train.other_names, seed);
+            let swapped = names.swap(&mut examples, recipe.train.other_names, recipe.train.seed);
             log.say(&format!("{}: other names in {swapped} sentences", source.path.display()));
         }
         sources.push((source.clone(), examples));
@@ -98,13 +99,27 @@ pub(crate) fn set_up(
         fs::write(&tokenizer_path, vocabulary.to_json()?)?;
     }
     config.vocab_size = vocabulary.rows().len() as i64;
-    let layout = Layout::new(&config, recipe.context.units());
-    let weights = match resumed {
+    let layout = Layout::new(&config, recipe.context_units());
+    let (weights, has_heads) = match resumed {
         Some(state) => {
             let [weights] = state.read_tensors(&options.out, ["weights"])?;
-            weights
+            (weights, true)
         }
-        None => load(&options.base.join("model.safetensors"), &layout, vocabulary.rows())?,
+        None => {
+            let path = options.base.join("model.safetensors");
+            let start = load(&path, &layout, vocabulary.rows())?;
+            if start.context > 0 && recipe.context_units() == 0 {
+                ensure!(
+                    recipe.context.is_some(),
+                    "{} has a context stage, and the recipe has no [context]: give it `hidden = {}` there to keep the \
+                     stage, or `hidden = 0` to leave it out",
+                    path.display(),
+                    start.context
+                );
+                log.say("the context stage of the base is left out");
+            }
+            (start.weights, start.has_heads)
+        }
     };
     ensure!(weights.size() == [layout.len()], "the checkpoint is of a model of another size");
 
@@ -112,7 +127,7 @@ pub(crate) fn set_up(
     let mut rows = Vec::new();
     for (source, examples) in sources {
         let ids = encode_examples(&vocabulary, &examples, max_tokens)?;
-        let units = units(&examples, ids, &source, recipe.context.units() > 0);
+        let units = units(&examples, ids, &source, recipe.context_units() > 0);
         rows.push((source, units));
     }
     let dev = Dev {
@@ -124,7 +139,8 @@ pub(crate) fn set_up(
             .map(|path| measured(&at(path), Format::Sentences, &vocabulary, max_tokens, log))
             .transpose()?,
     };
-    Ok(Setup { base, config, layout, vocabulary, weights, stream: Stream::new(seed, rows), dev })
+    let stream = Stream::new(recipe.train.seed, pool_size(&rows, &recipe.train), rows);
+    Ok(Setup { base, config, layout, vocabulary, weights, has_heads, stream, dev })
 }
 
 /// Reads labelled text, and says which keys of its rows are not used: a misspelt one would be among them.
@@ -235,7 +251,8 @@ mod tests {
         config.num_hidden_layers = 1;
         let layout = Layout::new(&config, 0);
         let rows: Vec<i64> = (0..11_150).rev().collect();
-        let weights = load(&folder.join("model.safetensors"), &layout, &rows).unwrap();
+        let start = load(&folder.join("model.safetensors"), &layout, &rows).unwrap();
+        assert!(start.has_heads && start.context == 64);
         let stored = Tensor::read_safetensors(folder.join("model.safetensors")).unwrap();
         let stored = |name: &str| {
             stored.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor.shallow_clone()).unwrap()
@@ -243,7 +260,8 @@ mod tests {
         for name in
             ["bert.embeddings.word_embeddings.weight", "bert.encoder.layer.0.intermediate.dense.weight"]
         {
-            let (_, found) = layout.views(&weights).into_iter().find(|(other, _)| other == name).unwrap();
+            let (_, found) =
+                layout.views(&start.weights).into_iter().find(|(other, _)| other == name).unwrap();
             let last = found.size()[0] - 1;
             let row = if name.contains("word") { 11_150 - 1 - last } else { last };
             let scale = stored(&format!("{name}.scale")).double_value(&[row]);

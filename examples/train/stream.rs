@@ -1,16 +1,21 @@
 //! The order in which sentences and stories are trained on: mixed by source, batched by length.
 
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Example;
-use crate::recipe::Source;
+use crate::recipe::{Source, TrainOptions};
 
 /// A sentence that stands alone, or the sentences of a story.
 pub(crate) type Unit = Vec<Row>;
 
-/// Units that are sorted by length together: enough that batches need little padding, few enough that
-/// sentences of all lengths and sources follow one another.
-pub(crate) const POOL: usize = 4096;
+/// How many units are sorted by length together: enough that batches need little padding, few enough that
+/// sentences of all lengths and sources follow one another, and that several pools lie between two measurements,
+/// which are made at the end of a pool only.
+pub(crate) fn pool_size(sources: &[(Source, Vec<Unit>)], plan: &TrainOptions) -> usize {
+    let planned: f64 = sources.iter().map(|(source, units)| lap(source, units) * source.passes).sum();
+    ((planned * plan.passes / 4.0 / plan.measurements as f64) as usize).clamp(64, 4096)
+}
 
 /// A row as the model sees it.
 #[derive(Clone, Debug)]
@@ -81,6 +86,7 @@ struct Place {
 /// Draws pools of rows from the sources for as long as it is asked.
 pub(crate) struct Stream {
     seed: u64,
+    pool_size: usize,
     sources: Vec<(Source, Vec<Unit>)>,
     /// Units that a lap over a source has, repeats by `event_passes` counted.
     laps: Vec<f64>,
@@ -92,16 +98,19 @@ pub(crate) struct Stream {
 /// What a checkpoint keeps of a [`Stream`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StreamState {
+    pub(crate) seed: u64,
+    /// How many units each source has.
+    units: Vec<usize>,
     places: Vec<Place>,
     pools: u64,
 }
 
 impl Stream {
-    pub(crate) fn new(seed: u64, sources: Vec<(Source, Vec<Unit>)>) -> Stream {
-        let laps = sources.iter().map(|(source, rows)| rows.iter().map(|row| repeats(source, row)).sum());
+    pub(crate) fn new(seed: u64, pool_size: usize, sources: Vec<(Source, Vec<Unit>)>) -> Stream {
         let mut stream = Stream {
             seed,
-            laps: laps.collect(),
+            pool_size,
+            laps: sources.iter().map(|(source, units)| lap(source, units)).collect(),
             orders: vec![Vec::new(); sources.len()],
             places: vec![Place::default(); sources.len()],
             pools: 0,
@@ -142,23 +151,46 @@ impl Stream {
     }
 
     pub(crate) fn state(&self) -> StreamState {
-        StreamState { places: self.places.clone(), pools: self.pools }
+        StreamState {
+            seed: self.seed,
+            units: self.sources.iter().map(|(_, units)| units.len()).collect(),
+            places: self.places.clone(),
+            pools: self.pools,
+        }
     }
 
-    /// Goes on where `state` was taken. The sources must be the same.
-    pub(crate) fn restore(&mut self, state: StreamState) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            state.places.len() == self.sources.len(),
+    /// Goes on where `state` was taken.
+    ///
+    /// # Errors
+    ///
+    /// If the sources are not those of the checkpoint: the order of their rows would be another.
+    pub(crate) fn restore(&mut self, state: StreamState) -> Result<()> {
+        ensure!(
+            state.units.len() == self.sources.len(),
             "the checkpoint has {} sources, the recipe {}",
-            state.places.len(),
+            state.units.len(),
             self.sources.len()
         );
+        for ((source, units), before) in self.sources.iter().zip(state.units) {
+            ensure!(
+                units.len() == before,
+                "{} has {} sentences or stories, and had {before} when the run began: bring back the file as it was, \
+                 or start a new run",
+                source.path.display(),
+                units.len()
+            );
+        }
         self.places = state.places;
         self.pools = state.pools;
         for source in 0..self.sources.len() {
             self.orders[source] = self.order(source);
         }
         Ok(())
+    }
+
+    /// A seed of the pool that was drawn last.
+    pub(crate) fn pool_seed(&self) -> u64 {
+        self.seed ^ self.pools.wrapping_mul(0xd134_2543_de82_ef95)
     }
 
     /// The next pool, cut into batches of at most `budget` tokens (for single sentences, padding counted; a
@@ -173,9 +205,9 @@ impl Stream {
             })
             .collect();
         let total: f64 = rates.iter().sum();
-        let mut drawn = Vec::with_capacity(POOL + rates.len());
+        let mut drawn = Vec::with_capacity(self.pool_size + rates.len());
         for (source, rate) in rates.iter().enumerate() {
-            let due = self.places[source].owed + POOL as f64 * rate / total;
+            let due = self.places[source].owed + self.pool_size as f64 * rate / total;
             self.places[source].owed = due.fract();
             for _ in 0..due as usize {
                 let row = self.draw(source);
@@ -183,7 +215,7 @@ impl Stream {
             }
         }
         self.pools += 1;
-        let mut rng = Rng::new(self.seed ^ self.pools.wrapping_mul(0xd134_2543_de82_ef95));
+        let mut rng = Rng::new(self.pool_seed());
         rng.shuffle(&mut drawn);
         let (stories, alone): (Vec<_>, Vec<_>) = drawn.into_iter().partition(|&at| self.unit(at).len() > 1);
         let lengths: Vec<usize> = alone.iter().map(|&at| length(self.unit(at))).collect();
@@ -244,6 +276,11 @@ impl Stream {
 fn repeats(source: &Source, unit: &[Row]) -> f64 {
     let told = unit.iter().flat_map(|row| row.events.iter().flatten()).any(|&(_, p)| p >= 0.1);
     if told { source.event_passes } else { 1.0 }
+}
+
+/// Units of one lap over a source.
+fn lap(source: &Source, units: &[Unit]) -> f64 {
+    units.iter().map(|unit| repeats(source, unit)).sum()
 }
 
 fn length(unit: &[Row]) -> usize {
@@ -313,7 +350,7 @@ mod tests {
             (source("passes=4\n"), rows((0..1000).map(|n| 3 + n % 30))),
             (source("passes=0.5\n"), rows((0..8000).map(|n| 3 + n % 50))),
         ];
-        let mut stream = Stream::new(1, sources);
+        let mut stream = Stream::new(1, 4096, sources);
         let mut counts = [0usize; 2];
         for _ in 0..4 {
             for batch in stream.pool(0.5, 1024) {
@@ -332,7 +369,7 @@ mod tests {
         for unit in all.iter_mut().step_by(2) {
             unit[0].events = Some(vec![(3, 0.5)]);
         }
-        let stream = Stream::new(9, vec![(source("event_passes=3\n"), all)]);
+        let stream = Stream::new(9, 4096, vec![(source("event_passes=3\n"), all)]);
         let mut counts = [0; 100];
         stream.orders[0].iter().for_each(|&row| counts[row as usize] += 1);
         for (row, &count) in counts.iter().enumerate() {
@@ -347,7 +384,7 @@ mod tests {
             (source("until=0.6\n"), rows((0..500).map(|_| 5))),
             (source("from=0.6\n"), rows((0..500).map(|_| 5))),
         ];
-        let mut stream = Stream::new(1, sources);
+        let mut stream = Stream::new(1, 4096, sources);
         for (progress, want) in [(0.0, 0), (0.59, 0), (0.6, 1), (1.0, 1)] {
             assert!(stream.pool(progress, 64).iter().flatten().all(|&(source, _)| source == want));
         }
@@ -357,7 +394,7 @@ mod tests {
     fn stories_stay_whole_and_apart_from_single_sentences() {
         let stories = (0..50).map(|n| (0..2 + n % 7).map(|_| row(10)).collect()).collect();
         let sources = vec![(source(""), stories), (source(""), rows((0..50).map(|_| 10)))];
-        let mut stream = Stream::new(1, sources);
+        let mut stream = Stream::new(1, 4096, sources);
         for batch in stream.pool(0.0, 100) {
             assert!(batch.iter().all(|&(source, _)| source == batch[0].0));
             assert!(batch.iter().map(|&at| length(stream.unit(at))).sum::<usize>() <= 100);
@@ -367,13 +404,38 @@ mod tests {
     #[test]
     fn a_restored_stream_goes_on_the_same_way() {
         let sources = || vec![(source(""), rows((0..6000).map(|n| 3 + n % 40)))];
-        let mut stream = Stream::new(5, sources());
+        let mut stream = Stream::new(5, 4096, sources());
         stream.pool(0.0, 512);
         let state = serde_json::to_string(&stream.state()).unwrap();
-        let mut again = Stream::new(5, sources());
+        let mut again = Stream::new(5, 4096, sources());
         again.restore(serde_json::from_str(&state).unwrap()).unwrap();
         assert_eq!(stream.pool(0.1, 512), again.pool(0.1, 512));
-        assert_ne!(stream.pool(0.2, 512), Stream::new(6, sources()).pool(0.2, 512));
+        assert_ne!(stream.pool(0.2, 512), Stream::new(6, 4096, sources()).pool(0.2, 512));
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_sources_is_refused() {
+        let stream = |counts: &[usize]| {
+            let sources = counts.iter().map(|&count| (source(""), rows((0..count).map(|_| 5)))).collect();
+            Stream::new(1, 64, sources)
+        };
+        let state = stream(&[9, 7]).state();
+        let error = |counts: &[usize]| stream(counts).restore(state.clone()).unwrap_err().to_string();
+        assert!(error(&[9, 8]).contains("a has 8 sentences or stories, and had 7"));
+        assert!(error(&[9]).contains("2 sources"));
+        stream(&[9, 7]).restore(state.clone()).unwrap();
+    }
+
+    #[test]
+    fn short_runs_have_small_pools_so_that_several_lie_between_two_measurements() {
+        let plan = |passes, measurements| TrainOptions { passes, measurements, ..TrainOptions::default() };
+        let sources = vec![(source("passes=4\n"), rows((0..1000).map(|_| 5)))];
+        assert_eq!(pool_size(&sources, &plan(1.0, 8)), 4000 / 32);
+        assert_eq!(pool_size(&sources, &plan(2.5, 5)), 10_000 / 20);
+        assert_eq!(pool_size(&sources, &plan(0.1, 8)), 64);
+        assert_eq!(pool_size(&sources, &plan(1000.0, 8)), 4096);
+        let pool = Stream::new(1, 125, sources).pool(0.0, 512);
+        assert_eq!(pool.iter().map(Vec::len).sum::<usize>(), 125);
     }
 
     #[test]
