@@ -249,6 +249,72 @@ mod html {
         assert!(text[read.turns()[0].span()].starts_with("I brought"));
     }
 
+    /// As Blogger writes them: the date, whose class speaks of a text, stands before the words.
+    #[test]
+    fn the_date_of_a_comment_is_not_its_words() {
+        let comment = |number: usize, author: &str, words: &str, answers: &str| {
+            format!(
+                "<li class=comment id=c{number}><div class=avatar-image-container><img src=x alt=''></div>\
+                 <div class=comment-block><div class=comment-header><cite class=user><a href=u rel=nofollow>{author}</a></cite>\
+                 <span class='icon user'></span><span class='datetime secondary-text'><a rel=nofollow href='#c{number}'>July 13, 2015 at 9:1{number} AM</a></span></div>\
+                 <p class=comment-content>{words}</p>\
+                 <span class='comment-actions secondary-text'><a class=comment-reply>Reply</a></span></div>\
+                 <div class=comment-replies><ol>{answers}</ol></div></li>"
+            )
+        };
+        let answer = comment(2, "Arno Field", "Mine came in June.", "");
+        let page = format!(
+            "<body><div class=post-body><h3>A machine and a half</h3>{STORY}</div><div class=comments id=comments><h4>2 comments:</h4>\
+             <div class=comments-content><ol>{}</ol></div></div></body>",
+            comment(1, "hob_nob", "They lost mine, too.<br>I never got it back.", &answer),
+        );
+        let read = read(Format::Html, &page);
+        let text = read.text();
+        assert_eq!(
+            &text[text.find("Comments").expect("a section of comments")..],
+            "Comments\n\nhob_nob says:\n\nThey lost mine, too.\nI never got it back.\n\nArno Field says:\n\nMine came in June."
+        );
+    }
+
+    #[test]
+    fn the_body_of_an_answer_may_be_called_a_reply() {
+        let reply = |author: &str, words: &str| {
+            format!(
+                "<div class='reply topic-author'><div class=bbp-meta><span class=bbp-reply-post-date>May 3</span></div>\
+                 <div class=bbp-reply-author><a class=bbp-author-name>{author}</a> <span>Participant</span></div>\
+                 <div class=bbp-reply-content><p>{words}</p></div></div>"
+            )
+        };
+        let page = format!("<body><article>{STORY}</article>{}</body>", reply("tin_whistle", "Same here."));
+        let read = read(Format::Html, &page);
+        assert!(read.text().ends_with("tin_whistle says:\n\nSame here."), "{}", read.text());
+    }
+
+    #[test]
+    fn praise_on_cards_beside_an_article_does_not_replace_it() {
+        let card = |author: &str, words: &str| {
+            format!("<div class=review-item><p>{words}</p><span class=review-author>{author}</span></div>")
+        };
+        let cards =
+            card("Ana Ruiz", "A kind and patient teacher.") + &card("Ben Odell", "Worth every penny.");
+        let page = format!(
+            "<body><article><h1>A machine and a half</h1>{STORY}</article><div class=slider>{cards}</div></body>"
+        );
+        let found = read(Format::Html, &page);
+        assert!(
+            found.text().starts_with("A machine and a half\n\nI brought my espresso machine"),
+            "{}",
+            found.text()
+        );
+        assert!(found.turns().len() == 3 && found.text().ends_with("Worth every penny."), "{}", found.text());
+        // Reviews that are longer than what the shop says of the thing are what the page is about.
+        let blurb = "<p>The Corvin 40 makes two cups at once, has a steel case, and comes with a grinder for beans.</p>";
+        let reviews = card("Ana Ruiz", STORY) + &card("Ben Odell", "Mine leaks.");
+        let found =
+            read(Format::Html, &format!("<body><h1>Corvin 40</h1><div>{blurb}</div>{reviews}</body>"));
+        assert!(found.text().starts_with("Corvin 40\n\nAna Ruiz says:\n\nI brought"), "{}", found.text());
+    }
+
     #[test]
     fn a_forum_page_is_its_posts() {
         let post = |author: &str, body: &str| {

@@ -16,7 +16,7 @@ use dom_smoothie::{Config, Readability};
 use super::lines::{Break, Lines};
 use super::turns::{Out, speaker};
 use super::{Parts, ReadError};
-use posts::{Post, Posts};
+use posts::{Post, Posts, Subject};
 
 mod posts;
 mod render;
@@ -27,6 +27,8 @@ mod tree;
 const MOST_NODES: usize = 200_000;
 /// An article of fewer bytes is a caption or a button.
 const LEAST_ARTICLE: usize = 25;
+/// A line of fewer bytes may be a link or a label.
+const PARAGRAPH: usize = 80;
 /// Headings among which that of the article is looked for.
 const HEADINGS: usize = 20;
 /// The longest author's name that is believed.
@@ -41,12 +43,16 @@ pub(super) fn read(html: &str, whole: bool) -> Result<Parts, ReadError> {
         render::visible(&page.root(), &mut lines);
         return Ok(Parts { text: lines.finish(), title, turns: Vec::new() });
     }
-    let Posts { posts, thread, rest } = posts::take(&page);
+    let Posts { posts, subject, rest } = posts::take(&page);
+    let article = match subject {
+        Subject::Article => Some(article(&page)),
+        // Praise on cards beside a post of a blog has the marks of reviews.
+        Subject::Entries(bytes) => main_content(&page).filter(|article| prose(&article.text) > bytes),
+        Subject::Thread => None,
+    };
+    let thread = article.is_none();
     let mut out = Out::default();
-    if thread {
-        out.title(title.as_deref());
-    } else {
-        let article = article(&page);
+    if let Some(article) = article {
         out.title(
             article.title.as_deref().or(title.as_deref()).filter(|title| !begins_with(&article.text, title)),
         );
@@ -55,6 +61,8 @@ pub(super) fn read(html: &str, whole: bool) -> Result<Parts, ReadError> {
             out.line(&format!("Posted by {}", speaker(name)));
         }
         out.turn(&article.text, byline);
+    } else {
+        out.title(title.as_deref());
     }
     let below = !thread && (!posts.is_empty() || !rest.is_empty());
     if below && !out.text.is_empty() {
@@ -94,17 +102,22 @@ struct Article {
 
 /// The article of a page, or all its text but navigation where no article is found.
 fn article(page: &Document) -> Article {
-    if page.tree.len() <= MOST_NODES
-        && let Some(article) = main_content(page)
-    {
-        return article;
-    }
-    let mut lines = Lines::new();
-    render::body(&page.root(), &mut lines);
-    Article { text: lines.finish(), title: None, byline: None }
+    main_content(page).unwrap_or_else(|| {
+        let mut lines = Lines::new();
+        render::body(&page.root(), &mut lines);
+        Article { text: lines.finish(), title: None, byline: None }
+    })
+}
+
+/// Bytes of the paragraphs of a text; lists of links have short lines.
+fn prose(text: &str) -> usize {
+    text.lines().map(str::len).filter(|&bytes| bytes >= PARAGRAPH).sum()
 }
 
 fn main_content(page: &Document) -> Option<Article> {
+    if page.tree.len() > MOST_NODES {
+        return None;
+    }
     // Structured data is not needed, and its parser is not made for what strangers write.
     let config = Config { disable_json_ld: true, ..Config::default() };
     let mut readability = Readability::with_document(page.clone(), None, Some(config)).ok()?;

@@ -20,12 +20,21 @@ pub(super) struct Post {
     pub(super) text: String,
 }
 
+/// What a page is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// An article; posts are comments on it.
+    Article,
+    /// Answers or reviews of so many bytes, unless a longer article stands beside them.
+    Entries(usize),
+    /// What is written in a forum; there is no article.
+    Thread,
+}
+
 /// What was taken out of a page.
-#[derive(Default)]
 pub(super) struct Posts {
     pub(super) posts: Vec<Post>,
-    /// The page is a thread: its posts are the text, and there is no article.
-    pub(super) thread: bool,
+    pub(super) subject: Subject,
     /// Comment sections in which no single comment could be told.
     pub(super) rest: Vec<String>,
 }
@@ -129,13 +138,21 @@ const BUTTONS: [&str; 14] = [
 pub(super) fn take(page: &Document) -> Posts {
     let nodes: Vec<NodeRef<'_>> = page.root().descendants_it().collect();
     let candidates = candidates(&nodes);
-    let thread = is_thread(&candidates);
+    let mut subject = subject(&candidates);
+    let thread = subject != Subject::Article;
     let kept: Vec<&Candidate<'_>> = candidates
         .iter()
         .filter(|candidate| candidate.author.is_some() && (thread || candidate.kind == Kind::Comment))
         .collect();
     let own: HashSet<NodeId> = kept.iter().map(|candidate| candidate.node.id).collect();
-    let posts: Vec<Post> = kept.iter().filter_map(|candidate| post(candidate, &own)).collect();
+    let mut posts = Vec::new();
+    for candidate in &kept {
+        let Some(post) = post(candidate, &own) else { continue };
+        if let Subject::Entries(bytes) = &mut subject {
+            *bytes += if candidate.kind == Kind::Entry { post.text.len() } else { 0 };
+        }
+        posts.push(post);
+    }
     for candidate in &kept {
         candidate.node.remove_from_parent();
     }
@@ -149,7 +166,10 @@ pub(super) fn take(page: &Document) -> Posts {
         }
         section.remove_from_parent();
     }
-    Posts { thread: thread && !posts.is_empty(), posts, rest }
+    if posts.is_empty() {
+        subject = Subject::Article;
+    }
+    Posts { subject, posts, rest }
 }
 
 /// The elements that may be posts, in the order of the page, each with the author that is named in it and in no
@@ -188,16 +208,17 @@ fn candidates<'a>(nodes: &[NodeRef<'a>]) -> Vec<Candidate<'a>> {
     candidates
 }
 
-/// Whether the posts are the page: answers, reviews, or a forum in which several people write.
-fn is_thread(candidates: &[Candidate<'_>]) -> bool {
+/// Whether the posts may be what the page is about: answers, reviews, or a forum in which several people write.
+fn subject(candidates: &[Candidate<'_>]) -> Subject {
     let of = |kind: Kind| candidates.iter().filter(move |c| c.kind == kind && c.author.is_some());
     if of(Kind::Entry).count() >= 2 {
-        return true;
+        return Subject::Entries(0);
     }
     let authors: HashSet<&str> =
         of(Kind::Post).filter_map(|c| c.author.as_ref()).map(|(_, name)| name.as_str()).collect();
     // Cards of other articles have authors, too, and lead to another page.
-    authors.len() >= 2 && of(Kind::Post).filter(|c| is_card(&c.node)).count() * 2 < of(Kind::Post).count()
+    let cards = of(Kind::Post).filter(|c| is_card(&c.node)).count();
+    if authors.len() >= 2 && cards * 2 < of(Kind::Post).count() { Subject::Thread } else { Subject::Article }
 }
 
 /// Whether an element shows a link to an article rather than the article: its heading leads to another page.
@@ -229,17 +250,22 @@ fn post(candidate: &Candidate<'_>, own: &HashSet<NodeId>) -> Option<Post> {
             || is_button(node, name)
             || name == "blockquote" && quotes_somebody(node)
     };
-    let nested = |node: &NodeRef<'_>| {
-        node.ancestors_it(None).take_while(|up| up.id != candidate.node.id).any(|up| own.contains(&up.id))
+    let inside = |node: &NodeRef<'_>, found: &dyn Fn(&NodeRef<'_>) -> bool| {
+        node.ancestors_it(None).take_while(|up| up.id != candidate.node.id).any(|up| found(&up))
     };
-    let body = candidate.node.descendants_it().find(|node| {
+    let is_body = |node: &NodeRef<'_>| {
         node.is_element()
             && !foreign(node)
             && (has_part(node, &BODIES) || has_property(node, &["text", "reviewbody", "description"]))
             && !around.contains(&node.id)
             && !names.contains(&node.id)
-            && !nested(node)
-    });
+            && !inside(node, &|up| own.contains(&up.id))
+    };
+    let is_apparatus = |node: &NodeRef<'_>| has_part(node, &APPARATUS);
+    let bodies = || candidate.node.descendants_it().filter(is_body);
+    // "datetime secondary-text" holds a date; but "reply-content" is a body where nothing else is.
+    let body =
+        bodies().find(|node| !is_apparatus(node) && !inside(node, &is_apparatus)).or_else(|| bodies().next());
     let mut text = body.map(|body| render::post(&body, &skip)).unwrap_or_default();
     if text.is_empty() {
         text = render::post(&candidate.node, &skip);
