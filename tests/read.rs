@@ -144,7 +144,7 @@ mod markdown {
     #[test]
     fn marks_go_and_blocks_stay() {
         let text = "---\ntitle: hidden\n---\n# The *slow* kettle\n\nI wrote to [Corvin](https://corvin.example) on\nMonday &amp; they **rang**.\\\nTwice.\n\n1. They came.\n2. They left:\n   - without a word\n   - with my key\n\n> \"We are sorry\", it said.\n\n```\nlet x = 1;\n```\n\n![the kettle](k.png)\n\n| visit | result |\n|---|---|\n| first | none |\n\n~~Fine~~ `E42` again. <https://corvin.example/x>\n";
-        let wanted = "The slow kettle\n\nI wrote to Corvin on Monday & they rang.\nTwice.\n\n1. They came.\n2. They left:\n- without a word\n- with my key\n\n\"We are sorry\", it said.\n\nvisit\tresult\nfirst\tnone\n\nFine E42 again.";
+        let wanted = "The slow kettle\n\nI wrote to Corvin on Monday & they rang.\nTwice.\n\n1. They came.\n2. They left:\n- without a word\n- with my key\n\n> \"We are sorry\", it said.\n\nvisit\tresult\nfirst\tnone\n\nFine E42 again.";
         assert_eq!(read(Format::Markdown, text).text(), wanted);
     }
 
@@ -156,10 +156,18 @@ mod markdown {
     }
 
     #[test]
-    fn nesting_without_end_is_read_in_good_time() {
-        for piece in ["> ", "- ", "[", "*a ", "_", "<b>", "`", "![", "1. ", "||", "[a](", "<!--"] {
-            let text = piece.repeat(60_000 / piece.len());
-            read(Format::Markdown, &text);
+    fn every_line_of_a_quotation_keeps_its_mark() {
+        let text = "I wrote on Monday.\n\n> We are sorry,\nand we refunded you.\\\nYours.\n>\n> - the desk\n>\n> > My oven is cold.\n\nThey did not.";
+        let wanted = "I wrote on Monday.\n\n> We are sorry, and we refunded you.\n> Yours.\n\n> - the desk\n\n> > My oven is cold.\n\nThey did not.";
+        assert_eq!(read(Format::Markdown, text).text(), wanted);
+    }
+
+    #[test]
+    fn the_words_inside_marks_nested_without_end_are_read() {
+        for piece in ["> ", "- ", "[", "*a ", "_", "<b>", "a`", "![", "1. ", "||", "[a]("] {
+            let text = format!("{}They never came.", piece.repeat(60_000 / piece.len()));
+            let read = read(Format::Markdown, &text);
+            assert!(read.text().ends_with("They never came."), "{piece}");
         }
     }
 }

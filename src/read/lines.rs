@@ -11,6 +11,9 @@ pub(super) enum Break {
     Block,
 }
 
+/// Marks of more quotations are not written: a short text may nest thousands around each of its lines.
+const DEEPEST: usize = 16;
+
 /// Text that is being written, block by block. White space is collapsed as browsers do.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -54,14 +57,12 @@ impl Lines {
     }
 
     /// Opens a quotation: its lines begin with "> ".
-    #[cfg(feature = "html")]
     pub(super) fn quote(&mut self) {
         self.end(Break::Block);
         self.quoted += 1;
     }
 
     /// Closes a quotation.
-    #[cfg(feature = "html")]
     pub(super) fn unquote(&mut self) {
         self.end(Break::Block);
         self.quoted = self.quoted.saturating_sub(1);
@@ -132,7 +133,7 @@ impl Lines {
     }
 
     fn quote_marks(&mut self) {
-        for _ in 0..self.quoted {
+        for _ in 0..self.quoted.min(DEEPEST) {
             self.text.push_str("> ");
         }
     }

@@ -66,7 +66,9 @@ impl Writer {
 
     fn open(&mut self, tag: &Tag<'_>) {
         match tag {
-            Tag::Paragraph | Tag::Heading { .. } | Tag::BlockQuote(_) | Tag::Table(_) => {
+            // What is quoted is somebody else's, as in mails.
+            Tag::BlockQuote(_) => self.lines.quote(),
+            Tag::Paragraph | Tag::Heading { .. } | Tag::Table(_) => {
                 // A paragraph that opens an item stands on the item's line.
                 self.lines.end(Break::Block);
             }
@@ -103,9 +105,8 @@ impl Writer {
 
     fn close(&mut self, tag: TagEnd) {
         match tag {
-            TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::BlockQuote(_) | TagEnd::Table => {
-                self.lines.end(Break::Block);
-            }
+            TagEnd::BlockQuote(_) => self.lines.unquote(),
+            TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Table => self.lines.end(Break::Block),
             TagEnd::List(_) => {
                 self.lists.pop();
                 self.lines.end(if self.lists.is_empty() { Break::Block } else { Break::Line });
