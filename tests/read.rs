@@ -504,6 +504,31 @@ mod email {
         assert_eq!(read.text(), "It broke & nobody came.");
     }
 
+    /// As Apple's program writes them: each line of the head is an element, and all may stand in a quotation.
+    #[test]
+    fn a_forward_written_as_a_page_is_what_it_forwards() {
+        let head = [
+            ("From", "Ida Krohn &lt;ida@krohn.example&gt;"),
+            ("Subject", "The oven"),
+            ("Date", "4 March 2019 at 09:12:00 CET"),
+            ("To", "Kettle Desk &lt;desk@kettle.example&gt;"),
+        ]
+        .map(|(name, value)| {
+            format!("<div style='margin: 0px'><span><b>{name}: </b></span><span>{value}<br></span></div>")
+        })
+        .concat();
+        for (open, close) in [("<blockquote type=cite>", "</blockquote>"), ("<div>", "</div>")] {
+            let mail = format!(
+                "From: Desk <desk@kettle.example>\nSubject: Fwd: The oven\nContent-Type: text/html; charset=utf-8\n\n\
+                 <html><body><div><br><div>Begin forwarded message:</div><br class=Apple-interchange-newline>{open}{head}<br>\
+                 <div><div>The oven died after three days.</div></div>{close}</div></body></html>"
+            );
+            let read = read(Format::Email, &mail);
+            assert_eq!(read.text(), "Fwd: The oven\n\nThe oven died after three days.", "{open}");
+            assert_eq!(read.turns()[0].author(), Some("Ida Krohn"), "{open}");
+        }
+    }
+
     #[test]
     fn a_copied_body_needs_no_head() {
         let read = read(

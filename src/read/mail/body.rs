@@ -141,7 +141,7 @@ pub(super) fn pieces<'t>(text: &'t str, writer: Option<&Person>) -> Vec<Piece<'t
             }
             continue;
         }
-        if let Some((person, many)) = copied_head(&lines[at..]) {
+        if let Some((depth, person, many)) = copied_head(&lines[at..]) {
             speakers[depth] = person;
             begun |= depth == 0;
             at += many;
@@ -225,20 +225,24 @@ fn person(who: &str) -> Person {
     Person { name, address }
 }
 
-/// The head of an earlier mail that was copied into this one: its sender, and how many lines it takes.
-fn copied_head(lines: &[(usize, &str)]) -> Option<(Option<Person>, usize)> {
-    let (depth, first) = *lines.first()?;
+/// The head of an earlier mail that was copied into this one: how deep it is quoted, its sender, and how many lines it
+/// takes.
+fn copied_head(lines: &[(usize, &str)]) -> Option<(usize, Option<Person>, usize)> {
+    let (top, first) = *lines.first()?;
     let divider = first.len() <= LINE && DIVIDER.is_match(first);
+    let mut depth = top;
     let mut at = usize::from(divider);
-    while divider && lines.get(at).is_some_and(|(other, line)| *other == depth && line.is_empty()) {
-        at += 1;
-    }
     let mut sender = None;
     let mut names: Vec<String> = Vec::new();
-    while names.len() < HEADERS
-        && let Some((_, line)) = lines.get(at).filter(|(other, line)| *other == depth && line.len() <= 1000)
-    {
-        let Some(found) = HEADER.captures(line) else { break };
+    while names.len() < HEADERS {
+        // Apple's program quotes the head that follows its divider, and as a page makes each line a paragraph.
+        let blank =
+            if divider { lines[at..].iter().take_while(|(_, line)| line.is_empty()).count() } else { 0 };
+        let Some((other, line)) = lines.get(at + blank).filter(|(_, line)| line.len() <= 1000) else { break };
+        if divider && names.is_empty() && *other == top + 1 {
+            depth = *other;
+        }
+        let Some(found) = HEADER.captures(line).filter(|_| *other == depth) else { break };
         let name = found["name"].to_lowercase();
         if name == "from" {
             let value = &found["value"];
@@ -248,15 +252,15 @@ fn copied_head(lines: &[(usize, &str)]) -> Option<(Option<Person>, usize)> {
             sender = Some(Person { name, address });
         }
         names.push(name);
-        at += 1;
+        at += blank + 1;
     }
     let has = |name: &str| names.iter().any(|other| other == name);
     let head = has("from") && (has("sent") || has("date") || has("to") || has("subject"));
     if head {
-        return Some((sender, at));
+        return Some((depth, sender, at));
     }
     // A line of dashes alone changes nothing; "Original Message" without a head does.
-    (divider && !first.starts_with("__")).then_some((None, 1))
+    (divider && !first.starts_with("__")).then_some((top, None, 1))
 }
 
 /// Parts the words of a speaker from their signature and the notice below.
