@@ -28,7 +28,7 @@
 //!
 //! # How to
 //!
-//! - read files, pages and mails: [`read_file`], [`read_bytes`];
+//! - read files, pages and mails: [`read_file`], [`read_bytes`], [`read_str`];
 //! - analyse many stories: [`Analyzer::analyze_batch`], or [`Analyzer::analyze_iter`] for a stream;
 //! - see what they say together: [`summary::SummaryBuilder`], or the example `corpus` for tables of stories;
 //! - take another model: [`AnalyzerBuilder::model_dir`], [`AnalyzerBuilder::engine`];
@@ -173,7 +173,7 @@ pub use labels::LabelMap;
 pub use links::{Link, LinkKind};
 pub use model::{Head, Model, Precision, QuantizeReport, QuantizedTensor, Tensor, quantize};
 pub use read::{
-    Format, Malformed, ReadError, ReadErrorKind, ReadOptions, ReadText, Turn, read_bytes, read_file,
+    Format, Malformed, ReadError, ReadErrorKind, ReadOptions, ReadText, Turn, read_bytes, read_file, read_str,
 };
 pub use score::{
     Contribution, Dimensions, EventWeights, Flag, IntervalWeights, LinkWeights, Reason, RecoveryWeights,

@@ -1,4 +1,4 @@
-//! Files and byte strings to text: plain text, Markdown, web pages, mails.
+//! Files, byte strings and strings to text: plain text, Markdown, web pages, mails.
 //!
 //! # Why this way
 //!
@@ -109,7 +109,7 @@ pub enum Malformed {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// What the bytes hold. Default: what the file's extension says, and plain text for byte strings.
+    /// What the bytes hold. Default: what the file's extension says, and plain text for strings.
     pub format: Option<Format>,
     /// What to do with bytes in no known encoding. Default: an error.
     pub malformed: Malformed,
@@ -198,7 +198,7 @@ impl ReadText {
     }
 
     /// The encoding that the bytes were in, by its standard name (`UTF-8`, `windows-1252`, `UTF-16LE`); `None` for a
-    /// mail, each part of which declares its own.
+    /// mail, each part of which declares its own, and for a string.
     pub fn encoding(&self) -> Option<&'static str> {
         self.encoding
     }
@@ -281,7 +281,8 @@ pub fn read_file(path: impl AsRef<Path>, options: &ReadOptions) -> Result<ReadTe
 /// # What the formats leave out
 ///
 /// - **Plain text**: nothing.
-/// - **Markdown**: marks, addresses of links, images, code blocks, tags of embedded HTML, front matter.
+/// - **Markdown**: marks but those of quotations (`> `), addresses of links, images, code blocks, tags of embedded HTML,
+///   front matter.
 /// - **Pages**: scripts, styles, forms and what is hidden, and all that is not the article and its comments. Where no article can
 ///   be told, all text but that of navigation is taken. Comments and the posts of a forum follow, each behind a
 ///   line "Ida K. says:". A quotation of what the page has said before is left out.
@@ -308,19 +309,76 @@ pub fn read_file(path: impl AsRef<Path>, options: &ReadOptions) -> Result<ReadTe
 /// [`ReadErrorKind::Markup`] for a page that would cost more than its length is worth, [`ReadErrorKind::Unsupported`]
 /// in a build without the format's feature.
 pub fn read_bytes(bytes: &[u8], options: &ReadOptions) -> Result<ReadText, ReadError> {
-    if bytes.len() > options.max_bytes {
-        return Err(ReadError::too_large(bytes.len() as u64, options.max_bytes));
+    read(Source::Bytes(bytes), options)
+}
+
+/// Reads a string: as [`read_bytes`], but what it holds is text already. What a page says of its encoding was true of the
+/// bytes that the string was made from, and is ignored; of a mail, the parts in Base64 or quoted-printable are still
+/// decoded. A byte order mark that was left at the start is no part of the text.
+///
+/// ```
+/// # #[cfg(feature = "html")] {
+/// use amends::{Format, ReadOptions, read_str};
+///
+/// let page = "<meta charset=iso-8859-1><p>The caf\u{e9} was shut.</p>";
+/// let read = read_str(page, &ReadOptions::default().with_format(Format::Html))?;
+/// assert_eq!(read.text(), "The café was shut.");
+/// # }
+/// # Ok::<(), amends::ReadError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ReadErrorKind::TooLarge`], [`ReadErrorKind::Markup`] or [`ReadErrorKind::Unsupported`], as [`read_bytes`].
+pub fn read_str(text: &str, options: &ReadOptions) -> Result<ReadText, ReadError> {
+    read(Source::Text(text.strip_prefix('\u{feff}').unwrap_or(text)), options)
+}
+
+/// What is read.
+#[derive(Clone, Copy)]
+enum Source<'s> {
+    Bytes(&'s [u8]),
+    Text(&'s str),
+}
+
+impl<'s> Source<'s> {
+    fn bytes(self) -> &'s [u8] {
+        match self {
+            Source::Bytes(bytes) => bytes,
+            Source::Text(text) => text.as_bytes(),
+        }
+    }
+
+    /// The text, and the encoding that it had to be decoded from.
+    fn text(
+        self,
+        page: bool,
+        options: &ReadOptions,
+    ) -> Result<(Cow<'s, str>, Option<&'static str>), ReadError> {
+        match self {
+            Source::Bytes(bytes) => {
+                let decoded = encoding::decode(bytes, page, options.malformed)?;
+                Ok((decoded.text, Some(decoded.encoding)))
+            }
+            Source::Text(text) => Ok((text.into(), None)),
+        }
+    }
+}
+
+fn read(source: Source<'_>, options: &ReadOptions) -> Result<ReadText, ReadError> {
+    let bytes = source.bytes().len();
+    if bytes > options.max_bytes {
+        return Err(ReadError::too_large(bytes as u64, options.max_bytes));
     }
     let format = options.format.unwrap_or_default();
     let (parts, encoding) = match format {
         Format::Plain => {
-            let decoded = encoding::decode(bytes, false, options.malformed)?;
-            let text = without_zeros(decoded.text).into_owned();
-            (Parts { text, ..Parts::default() }, Some(decoded.encoding))
+            let (text, encoding) = source.text(false, options)?;
+            (Parts { text: without_zeros(text).into_owned(), ..Parts::default() }, encoding)
         }
-        Format::Markdown => read_markdown(bytes, options)?,
-        Format::Html => read_html(bytes, options)?,
-        Format::Email => read_email(bytes, options)?,
+        Format::Markdown => read_markdown(source, options)?,
+        Format::Html => read_html(source, options)?,
+        Format::Email => read_email(source, options)?,
     };
     let Parts { text, title, turns } = parts;
     Ok(ReadText { text, format, encoding, title, turns })
@@ -333,35 +391,34 @@ fn without_zeros(text: Cow<'_, str>) -> Cow<'_, str> {
 type Made = Result<(Parts, Option<&'static str>), ReadError>;
 
 #[cfg(feature = "markdown")]
-fn read_markdown(bytes: &[u8], options: &ReadOptions) -> Made {
-    let decoded = encoding::decode(bytes, false, options.malformed)?;
-    let text = markdown::text(&without_zeros(decoded.text));
-    Ok((Parts { text, ..Parts::default() }, Some(decoded.encoding)))
+fn read_markdown(source: Source<'_>, options: &ReadOptions) -> Made {
+    let (text, encoding) = source.text(false, options)?;
+    let text = markdown::text(&without_zeros(text));
+    Ok((Parts { text, ..Parts::default() }, encoding))
 }
 
 #[cfg(not(feature = "markdown"))]
-fn read_markdown(_: &[u8], _: &ReadOptions) -> Made {
+fn read_markdown(_: Source<'_>, _: &ReadOptions) -> Made {
     Err(ReadError::unsupported(Format::Markdown))
 }
 
 #[cfg(feature = "html")]
-fn read_html(bytes: &[u8], options: &ReadOptions) -> Made {
-    let decoded = encoding::decode(bytes, true, options.malformed)?;
-    let parts = html::read(&without_zeros(decoded.text), options.whole)?;
-    Ok((parts, Some(decoded.encoding)))
+fn read_html(source: Source<'_>, options: &ReadOptions) -> Made {
+    let (text, encoding) = source.text(true, options)?;
+    Ok((html::read(&without_zeros(text), options.whole)?, encoding))
 }
 
 #[cfg(not(feature = "html"))]
-fn read_html(_: &[u8], _: &ReadOptions) -> Made {
+fn read_html(_: Source<'_>, _: &ReadOptions) -> Made {
     Err(ReadError::unsupported(Format::Html))
 }
 
 #[cfg(feature = "email")]
-fn read_email(bytes: &[u8], options: &ReadOptions) -> Made {
-    Ok((mail::read(bytes, options)?, None))
+fn read_email(source: Source<'_>, options: &ReadOptions) -> Made {
+    Ok((mail::read(source, options)?, None))
 }
 
 #[cfg(not(feature = "email"))]
-fn read_email(_: &[u8], _: &ReadOptions) -> Made {
+fn read_email(_: Source<'_>, _: &ReadOptions) -> Made {
     Err(ReadError::unsupported(Format::Email))
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use amends::{Format, Malformed, ReadErrorKind, ReadOptions, ReadText, read_bytes, read_file};
+use amends::{Format, Malformed, ReadErrorKind, ReadOptions, ReadText, read_bytes, read_file, read_str};
 use proptest::prelude::*;
 
 fn plain(bytes: &[u8]) -> ReadText {
@@ -75,6 +75,52 @@ mod encodings {
         assert_eq!(error.kind(), ReadErrorKind::TooLarge);
         assert_eq!(error.to_string(), "5 bytes or more, the limit is 4");
         assert_eq!(read_bytes(b"1234", &options).unwrap().text(), "1234");
+    }
+}
+
+mod strings {
+    use super::*;
+
+    #[test]
+    fn text_is_taken_as_it_is() {
+        let read = read_str("\u{feff}The café\0 was shut.", &ReadOptions::default()).unwrap();
+        assert_eq!((read.text(), read.encoding()), ("The café\u{fffd} was shut.", None));
+        assert_eq!(read.format(), Format::Plain);
+        // Bytes like these would be UTF-16.
+        assert_eq!(read_str("N\0o\0", &ReadOptions::default()).unwrap().text(), "N\u{fffd}o\u{fffd}");
+        let error = read_str("12345", &ReadOptions::default().with_max_bytes(4)).unwrap_err();
+        assert_eq!(error.kind(), ReadErrorKind::TooLarge);
+    }
+
+    #[test]
+    #[cfg(feature = "html")]
+    fn what_a_page_says_of_its_bytes_does_not_matter() {
+        let page = "<html><head><meta charset=iso-8859-1></head><body><p>The café – shut.</p></body></html>";
+        let read = read_str(page, &ReadOptions::default().with_format(Format::Html)).unwrap();
+        assert_eq!((read.text(), read.encoding()), ("The café – shut.", None));
+    }
+
+    #[test]
+    #[cfg(feature = "email")]
+    fn what_a_mail_says_of_its_bytes_matters_only_where_they_are_encoded() {
+        let read = |text: &str| {
+            read_str(text, &ReadOptions::default().with_format(Format::Email)).unwrap().into_text()
+        };
+        assert_eq!(
+            read("From: Ida\nContent-Type: text/plain; charset=iso-8859-1\n\nThe café – shut.\n"),
+            "The café – shut."
+        );
+        assert_eq!(
+            read("From: Ida\nContent-Type: text/html; charset=iso-8859-1\n\n<p>The café – <b>shut</b>.\n"),
+            "The café – shut."
+        );
+        assert_eq!(
+            read(
+                "From: Ida\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nThe caf=E9.\n"
+            ),
+            "The café."
+        );
+        assert_eq!(read("The café – shut.\n-- \nIda"), "The café – shut.");
     }
 }
 

@@ -1,9 +1,11 @@
 //! Mails to text: the message's body, and in it who wrote what.
 
-use mail_parser::{MessageParser, MessagePart, PartType};
+use std::borrow::Cow;
+
+use mail_parser::{Encoding, MessageParser, MessagePart, PartType};
 
 use super::turns::{Out, speaker};
-use super::{Parts, ReadError, ReadOptions, encoding, html, without_zeros};
+use super::{Parts, ReadError, ReadOptions, Source, html, without_zeros};
 use body::{Kind, Person, Piece};
 
 mod body;
@@ -11,11 +13,12 @@ mod body;
 /// Parts of a message that are read; one in thousands of parts is an attack.
 const MOST_PARTS: usize = 100;
 
-/// The text of a mail. Bytes that do not begin with a head are the body alone, as copied from a mail program.
-pub(super) fn read(bytes: &[u8], options: &ReadOptions) -> Result<Parts, ReadError> {
+/// The text of a mail. What does not begin with a head is the body alone, as copied from a mail program.
+pub(super) fn read(source: Source<'_>, options: &ReadOptions) -> Result<Parts, ReadError> {
+    let bytes = source.bytes();
     if !has_head(bytes) {
-        let decoded = encoding::decode(bytes, false, options.malformed)?;
-        let text = without_zeros(decoded.text);
+        let (text, _) = source.text(false, options)?;
+        let text = without_zeros(text);
         return Ok(write(None, &body::pieces(&text, None), options.whole));
     }
     let Some(message) = MessageParser::default().parse(bytes) else {
@@ -28,11 +31,11 @@ pub(super) fn read(bytes: &[u8], options: &ReadOptions) -> Result<Parts, ReadErr
     let subject = message.subject().map(one_line).filter(|subject| !subject.is_empty());
     let mut text = String::new();
     for part in message.text_bodies().take(MOST_PARTS) {
-        let body = part_text(part)?;
+        let body = part_text(part, source)?;
         if !text.is_empty() && !body.is_empty() {
             text.push_str("\n\n");
         }
-        text.push_str(&without_zeros(body.into()));
+        text.push_str(&without_zeros(body));
     }
     let pieces = body::pieces(&text, from.as_ref());
     Ok(write(subject.as_deref(), &pieces, options.whole))
@@ -72,11 +75,18 @@ fn has_head(bytes: &[u8]) -> bool {
     name.starts_with(b"X-") || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-fn part_text(part: &MessagePart<'_>) -> Result<String, ReadError> {
+fn part_text<'p>(part: &'p MessagePart<'_>, source: Source<'p>) -> Result<Cow<'p, str>, ReadError> {
+    // Of text that is no bytes any more, only what is encoded in letters has the character set that it declares.
+    let plain = match source {
+        Source::Text(mail) if part.encoding == Encoding::None => {
+            mail.get(part.offset_body as usize..part.offset_end as usize)
+        }
+        _ => None,
+    };
     Ok(match &part.body {
-        PartType::Text(text) => text.to_string(),
-        PartType::Html(page) => html::mail_text(page)?,
-        _ => String::new(),
+        PartType::Text(text) => plain.unwrap_or(text).into(),
+        PartType::Html(page) => html::mail_text(plain.unwrap_or(page))?.into(),
+        _ => "".into(),
     })
 }
 
