@@ -288,3 +288,47 @@ fn checkpoints_run_on_libtorch() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--torch-dir"));
 }
+
+#[cfg(all(feature = "markdown", feature = "email"))]
+#[test]
+fn pages_markdown_and_mails_are_read_by_their_extension() {
+    let folder = Folder::new("formats");
+    let words = "They lost my bag, and nobody apologised.";
+    folder.write("a.md", b"They lost **my** [bag](https://bag.example), and nobody apologised.\n");
+    folder.write(
+        "b.html",
+        b"<html><head><script>var a = 1;</script></head><body><p>They lost my bag,\n and nobody apologised.</p></body></html>",
+    );
+    folder.write(
+        "c.eml",
+        b"From: Ida <ida@krohn.example>\nContent-Type: text/plain\n\nThey lost my bag, and nobody apologised.\n\n> It is here.\n",
+    );
+    folder.write("d.txt", words.as_bytes());
+    let output = analyze().arg(&folder.0).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = lines(&output);
+    assert_eq!(
+        found.iter().map(|line| line["id"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["a", "b", "c", "d"]
+    );
+    for line in &found {
+        assert_eq!(line["text_bytes"], words.len(), "{line}");
+        for part in ["sentences", "events", "interactions"] {
+            assert_eq!(line[part], found[3][part], "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_utf8_is_read_as_windows_1252_where_that_is_said() {
+    let folder = Folder::new("windows-1252");
+    let story = folder.write("a.txt", b"\x93No refund\x94, said the caf\xe9.");
+    let output = analyze().arg("--windows-1252").arg(&story).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(lines(&output)[0]["text_bytes"], "“No refund”, said the café.".len());
+    assert_eq!(analyze().arg(&story).output().unwrap().status.code(), Some(1));
+    assert_eq!(
+        analyze().args(["--windows-1252", "--lossy"]).arg(&story).output().unwrap().status.code(),
+        Some(2)
+    );
+}

@@ -215,6 +215,14 @@ mod markdown {
             let read = read(Format::Markdown, &text);
             assert!(read.text().ends_with("They never came."), "{piece}");
         }
+        // A comment that nobody ends holds the rest.
+        assert_eq!(
+            read(Format::Markdown, &format!("Before.\n\n{}after", "<!--".repeat(15_000))).text(),
+            "Before."
+        );
+        // Marks are written for as many quotations as somebody may mean, or lines would cost more than they hold.
+        let deep = format!("{}{}", "> ".repeat(30_000), "They never came.\\\n".repeat(10_000));
+        assert!(read(Format::Markdown, &deep).text().len() < 4 * deep.len());
     }
 }
 
@@ -595,14 +603,14 @@ mod email {
 
     #[test]
     fn odd_mails_have_a_text() {
-        for mail in [
-            "",
-            "From: x",
-            "From: x\n\n",
-            "Subject:\n\n> a\n>> b",
-            "Content-Type: multipart/mixed; boundary=a\n\n--a\n--a\n--a--",
+        for (mail, text) in [
+            ("", ""),
+            ("From: x", ""),
+            ("From: x\n\n", ""),
+            ("Subject:\n\n> a\n>> b", "a\nb"),
+            ("Content-Type: multipart/mixed; boundary=a\n\n--a\n--a\n--a--", ""),
         ] {
-            read(Format::Email, mail);
+            assert_eq!(read(Format::Email, mail).text(), text, "{mail}");
         }
         let deep = format!("From: x\n\n{}", format!("{}words\n", ">".repeat(50_000)).repeat(4));
         assert_eq!(read(Format::Email, &deep).text(), "words\nwords\nwords\nwords");
