@@ -19,8 +19,12 @@ mod tests;
 mod turns;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::events::{Event, EventGroup, Status};
+use crate::fixed;
 use crate::interactions::cues::Cues;
 use crate::interactions::episodes::Episode;
 use crate::interactions::lists::LISTS;
@@ -87,12 +91,16 @@ pub(crate) fn split(story: Story<'_>) -> Vec<Draft> {
             told[*author].push(at);
         }
     }
+    // Who is only quoted has no tale, but for a customer whom somebody else quotes: a complaint that is passed on.
+    let passed_on = (1..authors)
+        .find(|&author| turns.quoted[author] && is_customer(&story, &told[author]))
+        .filter(|_| !is_customer(&story, &told[0]));
     let mut episodes: Vec<Episode> = Vec::new();
     let mut others: Vec<Episode> = Vec::new();
     for (author, segments) in told.into_iter().enumerate().filter(|(_, segments)| !segments.is_empty()) {
-        if author == 0 {
+        if author == 0 || passed_on == Some(author) {
             episodes.extend(episodes::split(&story, &names, &segments));
-        } else {
+        } else if !turns.quoted[author] {
             others.extend(own_tale(&story, &segments));
         }
     }
@@ -129,16 +137,21 @@ fn own_tale(story: &Story<'_>, segments: &[usize]) -> Option<Episode> {
         })
     };
     let happened = |(cues, &at): (&Cues, &usize)| cues.concrete && event(at);
-    // A company that is quoted speaks to its customer: "we have refunded you".
-    let quoted = segments.iter().any(|&at| {
-        story.segments[at].span.get(story.text).is_some_and(|words| words.trim_start().starts_with('>'))
-    });
-    let lived = |cues: &Cues| cues.first && cues.concrete && (cues.own || !quoted);
+    let lived = |cues: &Cues| cues.first && cues.concrete;
     let tells = cues.iter().any(lived)
         && cues.iter().zip(segments).any(happened)
         && !cues.iter().any(|cues| cues.serves);
     let first = segments.iter().zip(&cues).position(|(&at, cues)| cues.first || event(at))?;
     tells.then(|| Episode { segments: segments[first..].to_vec(), ..Episode::default() })
+}
+
+static ALONE: LazyLock<Regex> = LazyLock::new(|| fixed::regex(r"(?i)\b(?:i|me|my|mine|myself)\b"));
+
+/// Whether somebody tells of themselves, as customers do: a company says "we", or speaks to "you".
+fn is_customer(story: &Story<'_>, segments: &[usize]) -> bool {
+    segments.iter().map(|&at| story.segments[at].span).any(|span| {
+        cues::read(story.text, span).own && span.get(story.text).is_some_and(|words| ALONE.is_match(words))
+    })
 }
 
 fn draft(story: &Story<'_>, names: &Names, episode: &Episode) -> Draft {

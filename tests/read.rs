@@ -614,8 +614,51 @@ mod email {
         }
         let deep = format!("From: x\n\n{}", format!("{}words\n", ">".repeat(50_000)).repeat(4));
         assert_eq!(read(Format::Email, &deep).text(), "words\nwords\nwords\nwords");
-        read(Format::Email, &format!("From: x\n\n{}", "To: y\n".repeat(50_000)));
-        read(Format::Email, &format!("From: x\n\n{}", "On Monday 4\n".repeat(50_000)));
+        for line in ["To: y\n", "On Monday 4\n", "-----Original Message-----\n\n"] {
+            let read = read(Format::Email, &format!("From: x\n\n{}Nobody came.\n", line.repeat(50_000)));
+            assert!(read.text().ends_with("Nobody came."), "{line}");
+        }
+    }
+}
+
+/// Mails that were copied as text, to their interactions.
+#[cfg(feature = "embedded")]
+mod copied_mails {
+    use amends::{Analysis, Analyzer};
+
+    const TALE: &str = "I ordered an oven from Ovenland in March, and it died after three days. I rang them four times, and nobody rang me back.";
+    const ANSWER: &str = "We are sorry that the oven failed. We refunded the deposit on Monday, and our driver collected the oven on Tuesday.";
+
+    /// The words that are in each interaction.
+    fn interactions(text: &str) -> Vec<String> {
+        let analysis: Analysis = Analyzer::embedded().unwrap().analyze(text).unwrap();
+        let words = |id| &text[analysis.sentence(id).unwrap().span().range()];
+        let of = |sentences: &[_]| sentences.iter().map(|&id| words(id)).collect::<Vec<_>>().join(" ");
+        analysis.interactions().iter().map(|interaction| of(interaction.sentences())).collect()
+    }
+
+    #[test]
+    fn the_answer_of_a_company_is_no_tale() {
+        let head = "From: Ovenland Service <desk@ovenland.example>\nSent: Monday, March 4, 2019 9:12 AM\nTo: Ida Krohn\nSubject: RE: Oven";
+        for quoted in [
+            format!("-----Original Message-----\n{head}\n\n{ANSWER}"),
+            format!("{head}\n\n{ANSWER}"),
+            format!("-----Original Message-----\n\n{ANSWER}"),
+            format!("> {}", ANSWER.replace(". ", ".\n> ")),
+        ] {
+            let text = format!("{TALE}\n\n{quoted}\n");
+            let found = interactions(&text);
+            assert_eq!(found, [TALE], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_complaint_that_is_passed_on_is_a_tale() {
+        let text = format!(
+            "Hello all, please see below.\n\n-----Original Message-----\nFrom: Ida Krohn <ida@krohn.example>\n\
+             Sent: Monday, March 4, 2019 9:12 AM\nTo: Ovenland Service\nSubject: Oven\n\n{TALE}\n"
+        );
+        assert_eq!(interactions(&text), [TALE]);
     }
 }
 

@@ -14,6 +14,7 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::{Boilerplate, menu};
+use crate::fixed;
 
 /// The rules, as text.
 const RULES: &str = include_str!("../../data/segment/furniture.toml");
@@ -171,6 +172,15 @@ fn expand(regex: &str, shapes: &[(String, String)]) -> String {
         text = text.replace(class, latin);
     }
     text
+}
+
+/// A regular expression of our own with the shapes of the rules in it, `{date}` or `{user}`.
+///
+/// # Panics
+///
+/// If it is none.
+pub(crate) fn regex(pattern: &str) -> Regex {
+    fixed::regex(&expand(pattern, &FURNITURE.shapes))
 }
 
 /// The furniture of one block, in order, not overlapping.
