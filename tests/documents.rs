@@ -241,6 +241,7 @@ fn the_laptop_shop_against_the_appliance_shop() {
     ]);
     post.furniture(&["No comments:", "Post a Comment"]);
     post.happens("Stephen introduced", &[(Courtesy, Occurred)]);
+    post.happens("He stayed after", &[(ExtraEffort, Occurred)]);
     post.happens("He recognized me", &[(Competence, Occurred), (ExtraEffort, Occurred)]);
     post.happens("months later", &[(Delay, Occurred)]);
     post.happens("had not heard from them", &[(Silence, Occurred), (BrokenPromise, Occurred)]);
@@ -277,7 +278,10 @@ fn two_manufacturers_that_a_journalist_dealt_with() {
         "eBook",
     ]);
     post.happens("failed to show up", &[(ServiceFailure, Occurred)]);
-    post.happens("several frustrating", &[(CustomerEffort, Occurred), (Compensation, Occurred)]);
+    post.happens(
+        "several frustrating",
+        &[(CustomerEffort, Occurred), (Compensation, Occurred), (Churn, Occurred)],
+    );
     post.happens("greeted warmly", &[(Fix, Occurred), (PromptService, Occurred)]);
     assert!(post.score(1) < post.score(2), "{} {}", post.score(1), post.score(2));
 }
