@@ -42,7 +42,7 @@ fn main() -> anyhow::Result<()> {
     for tensor in &report.tensors {
         match tensor.relative_error {
             Some(error) => println!("{:<56} {:>14} i8  error {error:.5}", tensor.name, shape(&tensor.shape)),
-            None => println!("{:<56} {:>14} f32", tensor.name, shape(&tensor.shape)),
+            None => println!("{:<56} {:>14} as it was", tensor.name, shape(&tensor.shape)),
         }
     }
     println!(
@@ -71,7 +71,7 @@ fn card(report: &QuantizeReport, text: &str) -> anyhow::Result<String> {
     writeln!(card, "## Form\n")?;
     writeln!(
         card,
-        "Made by `cargo run --release --example quantize`. {} tensors, {} of them i8 with a scale for each row (dense layers ±64, embedding tables ±127), the others f32.\n",
+        "Made by `cargo run --release --example quantize`. {} tensors, {} of them i8 with a scale for each row (dense layers ±64, embedding tables ±127), the others as they were before.\n",
         report.tensors.len(),
         errors().count()
     )?;

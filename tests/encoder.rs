@@ -229,8 +229,16 @@ fn quantizing_at_load_and_by_the_tool_give_the_same_bits() {
     quantize(&dir, &out, Some("copy"), None).unwrap();
     let at_load = Model::from_dir(&dir, Precision::Int8).unwrap();
     let by_tool = Model::from_dir(&out, Precision::Int8).unwrap();
+    let file = std::fs::read(out.join("model.safetensors")).unwrap();
     std::fs::remove_dir_all(&out).unwrap();
     assert_eq!(by_tool.name(), "copy");
+    // What is not quantized is stored as it was, and no place is kept that no sequence reaches.
+    let stored = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let form =
+        |name: &str| stored.tensor(name).map(|tensor| (tensor.dtype(), tensor.shape().to_vec())).unwrap();
+    assert_eq!(form("sentiment.weight"), (safetensors::Dtype::F16, vec![3, 384]));
+    let positions = form("bert.embeddings.position_embeddings.weight");
+    assert_eq!(positions, (safetensors::Dtype::I8, vec![by_tool.encoder().max_tokens(), 384]));
     let golden = golden();
     let sequences: Vec<&[u32]> = golden.iter().take(40).map(|case| &case.ids[..]).collect();
     assert_eq!(

@@ -55,6 +55,34 @@ impl<'a> Matrix<'a> {
         self.columns
     }
 
+    /// Without what follows on its first `rows` rows.
+    ///
+    /// # Panics
+    ///
+    /// If it has fewer.
+    pub(crate) fn first_rows(self, rows: usize) -> Self {
+        assert!(rows <= self.rows);
+        let len = rows * self.columns;
+        let data = match self.data {
+            Data::Float(mut data) => {
+                data.truncate(len);
+                Data::Float(data)
+            }
+            Data::Int8(bytes, mut scales) => {
+                scales.truncate(rows);
+                let bytes = match bytes {
+                    Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[..len]),
+                    Cow::Owned(mut bytes) => {
+                        bytes.truncate(len);
+                        Cow::Owned(bytes)
+                    }
+                };
+                Data::Int8(bytes, scales)
+            }
+        };
+        Matrix { rows, columns: self.columns, data }
+    }
+
     /// Bytes of i8 and the scale of each row, where it is quantized.
     pub(crate) fn int8(&self) -> Option<(&[u8], &[f32])> {
         match &self.data {
@@ -241,6 +269,19 @@ mod tests {
         let error = square(&mut data.iter().zip(&*matrix.to_f32()).map(|(a, b)| a - b));
         assert!(error < 1e-4 * square(&mut data.iter().copied()), "{error}");
         assert!(scales.iter().all(|&scale| scale > 0.6 / 64.0 * 0.5));
+    }
+
+    #[test]
+    fn the_first_rows_are_those_of_the_whole() {
+        let data: Vec<f32> = (0..5 * 7).map(|i| i as f32 - 11.0).collect();
+        let whole = Matrix::from_f32(5, 7, data.clone());
+        assert_eq!(*whole.clone().first_rows(2).to_f32(), data[..14]);
+        let bytes = whole.quantized(127);
+        let first = bytes.clone().first_rows(2);
+        assert_eq!((first.rows(), &*first.to_f32()), (2, &bytes.to_f32()[..14]));
+        let (stored, scales) = bytes.int8().unwrap();
+        let borrowed = Matrix::from_int8(5, 7, Cow::Borrowed(stored), scales.to_vec()).first_rows(2);
+        assert_eq!(borrowed.to_f32(), first.to_f32());
     }
 
     #[test]

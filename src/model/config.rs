@@ -221,6 +221,17 @@ impl Config {
         Ok(self)
     }
 
+    /// The same with another longest sequence, special tokens included.
+    pub(super) fn with_max_tokens(mut self, max_tokens: usize) -> Result<Self, LoadError> {
+        self.max_tokens = max_tokens;
+        self.checked()
+    }
+
+    /// Leaves no places beyond the longest sequence.
+    pub(super) fn forget_positions(&mut self) {
+        self.encoder.positions = self.max_tokens;
+    }
+
     pub(super) fn dims(&self) -> BertDims {
         let encoder = &self.encoder;
         BertDims {

@@ -40,13 +40,13 @@ pub struct QuantizedTensor {
 }
 
 /// One tensor of the file to write.
-struct Output {
+struct Output<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
 }
 
-impl View for &Output {
+impl View for &Output<'_> {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -64,22 +64,18 @@ impl View for &Output {
     }
 }
 
-impl Output {
-    fn floats(shape: &[usize], values: &[f32]) -> Self {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Output { dtype: Dtype::F32, shape: shape.to_vec(), bytes }
-    }
-}
+/// Where the embeddings of the places in a sequence lie.
+const POSITIONS: &str = "bert.embeddings.position_embeddings.weight";
 
 /// Reads the model folder `from` and writes its int8 form to the folder `to`, which is made if need be.
 ///
 /// Weights of the encoder's dense layers become i8 with a scale for each output, embedding tables i8 with a scale
-/// for each row; everything else becomes f32. Written are `model.safetensors`, `model.toml`, `tokenizer.json` and
-/// `SHA256SUMS`. `name` replaces the model's name, `max_tokens` its longest sequence.
+/// for each row; everything else stays as it is stored. The embeddings of places beyond the longest sequence are left
+/// out. Written are `model.safetensors`, `model.toml`, `tokenizer.json` and `SHA256SUMS`. `name` replaces the model's name, `max_tokens` its longest sequence.
 ///
 /// # Errors
 ///
-/// If the folder is not a model, or a file cannot be read or written.
+/// If the folder is not a model, `max_tokens` is more than it can read, or a file cannot be read or written.
 pub fn quantize(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
@@ -91,33 +87,42 @@ pub fn quantize(
     if let Some(name) = name {
         config.name = name.to_owned();
     }
-    config.max_tokens = max_tokens.unwrap_or(config.max_tokens);
+    if let Some(max_tokens) = max_tokens {
+        config = config.with_max_tokens(max_tokens)?;
+    }
+    config.forget_positions();
     let tokenizer = folder::read(&from.join(folder::TOKENIZER))?;
     let weights_path = from.join(folder::WEIGHTS);
     let source = folder::read(&weights_path)?;
 
-    let mut outputs: Vec<(String, Output)> = Vec::new();
+    let mut outputs: Vec<(String, Output<'_>)> = Vec::new();
     let mut report = Vec::new();
     let tensors = Tensors::parse(&source).map_err(|error| error.with_path(&weights_path))?;
     for tensor_name in tensors.names() {
         if tensor_name.strip_suffix(SCALE).is_some_and(|matrix| tensors.contains(matrix)) {
             continue;
         }
-        let tensor = tensors.any(tensor_name).map_err(|error| error.with_path(&weights_path))?;
+        let placed = |error: LoadError| error.with_path(&weights_path);
+        let (dtype, mut shape) = tensors.form(tensor_name).map_err(placed)?;
         let mut relative_error = None;
-        match (limit(tensor_name), tensor.shape()) {
-            (Some(limit), &[rows, columns]) => {
-                let matrix = tensors.matrix(tensor_name, rows, columns)?.quantized(limit);
-                relative_error = Some(error(tensor.data(), &matrix.to_f32()));
+        match (limit(tensor_name), &mut shape[..]) {
+            (Some(limit), &mut [ref mut rows, columns]) => {
+                let mut matrix = tensors.matrix(tensor_name, *rows, columns).map_err(placed)?;
+                if tensor_name == POSITIONS && *rows > config.max_tokens {
+                    *rows = config.max_tokens;
+                    matrix = matrix.first_rows(*rows);
+                }
+                let before = matrix.to_f32().into_owned();
+                let matrix = matrix.quantized(limit);
+                relative_error = Some(error(&before, &matrix.to_f32()));
                 outputs.extend(int8(tensor_name, &matrix));
             }
-            _ => outputs.push((tensor_name.to_owned(), Output::floats(tensor.shape(), tensor.data()))),
+            _ => {
+                let bytes = Cow::Borrowed(tensors.bytes(tensor_name).map_err(placed)?);
+                outputs.push((tensor_name.to_owned(), Output { dtype, shape: shape.clone(), bytes }));
+            }
         }
-        report.push(QuantizedTensor {
-            name: tensor_name.to_owned(),
-            shape: tensor.shape().to_vec(),
-            relative_error,
-        });
+        report.push(QuantizedTensor { name: tensor_name.to_owned(), shape, relative_error });
     }
     let weights = safetensors::serialize(outputs.iter().map(|(name, output)| (name, output)), None).map_err(
         |error| LoadError::format("weights cannot be written", error).with_path(to.join(folder::WEIGHTS)),
@@ -160,12 +165,19 @@ fn limit(name: &str) -> Option<i8> {
     (name.starts_with("bert.encoder.layer.") && !name.ends_with("LayerNorm")).then_some(LINEAR_LIMIT)
 }
 
-fn int8(name: &str, matrix: &Matrix<'_>) -> Vec<(String, Output)> {
+fn int8(name: &str, matrix: &Matrix<'_>) -> Vec<(String, Output<'static>)> {
     let Some((bytes, scales)) = matrix.int8() else { return Vec::new() };
-    let shape = vec![matrix.rows(), matrix.columns()];
+    let scales: Vec<u8> = scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+    let (rows, columns) = (matrix.rows(), matrix.columns());
     vec![
-        (name.to_owned(), Output { dtype: Dtype::I8, shape, bytes: bytes.to_vec() }),
-        (format!("{name}{SCALE}"), Output::floats(&[matrix.rows()], scales)),
+        (
+            name.to_owned(),
+            Output { dtype: Dtype::I8, shape: vec![rows, columns], bytes: Cow::Owned(bytes.to_vec()) },
+        ),
+        (
+            format!("{name}{SCALE}"),
+            Output { dtype: Dtype::F32, shape: vec![rows], bytes: Cow::Owned(scales) },
+        ),
     ]
 }
 

@@ -84,6 +84,19 @@ impl<'a> Tensors<'a> {
         Ok(Matrix::from_int8(rows, columns, Cow::Borrowed(view.data()), scales))
     }
 
+    /// Type and shape of a tensor.
+    pub(super) fn form(&self, name: &str) -> Result<(Dtype, Vec<usize>), LoadError> {
+        let view = self.view(name)?;
+        Ok((view.dtype(), view.shape().to_vec()))
+    }
+
+    /// The bytes of a tensor of floats, as they are stored.
+    pub(super) fn bytes(&self, name: &str) -> Result<&'a [u8], LoadError> {
+        let view = self.view(name)?;
+        floats(name, &view)?;
+        Ok(view.data())
+    }
+
     /// Any tensor of floats, or an i8 matrix with its scales, as f32.
     pub(super) fn any(&self, name: &str) -> Result<Tensor, LoadError> {
         let view = self.view(name)?;
