@@ -205,21 +205,38 @@ pub(crate) struct Start {
 }
 
 /// Reads the weights for `layout` from a safetensors file into one flat f32 vector. Names may lack the
-/// prefix `bert.`. Rows of the word embeddings are taken as `rows` says. Heads that are not in the file
+/// prefix `bert.`. Rows of the word embeddings are taken as `rows` says; those of the file `wider`, if there is one,
+/// follow on those of the first. Heads that are not in the file
 /// are drawn from a normal distribution of deviation 0.02, as BERT's own weights were; a new context stage
 /// has a recurrent layer drawn within ±1/√units, and adds nothing to the heads yet. An int8 matrix is multiplied by
 /// the scales of its rows, which lie beside it under its name and `.scale`.
-pub(crate) fn load(path: &Path, layout: &Layout, rows: &[i64]) -> Result<Start> {
-    let tensors =
-        Tensor::read_safetensors(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
+pub(crate) fn load(path: &Path, wider: Option<&Path>, layout: &Layout, rows: &[i64]) -> Result<Start> {
+    let read = |path: &Path| -> Result<HashMap<String, Tensor>> {
+        let tensors =
+            Tensor::read_safetensors(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(tensors.into_iter().collect())
+    };
+    let tensors = read(path)?;
     let mut parts = Vec::with_capacity(layout.slots.len());
     let mut has_heads = true;
     for slot in &layout.slots {
         let bare = slot.name.strip_prefix("bert.").unwrap_or(&slot.name);
-        let found = [slot.name.as_str(), bare].into_iter().find(|name| tensors.contains_key(*name));
-        let part = match found.map(|name| numbers(&tensors, name)).transpose()? {
-            Some(found) if slot.name.ends_with("word_embeddings.weight") => {
+        let find = |tensors: &HashMap<String, Tensor>| {
+            let name = [slot.name.as_str(), bare].into_iter().find(|name| tensors.contains_key(*name));
+            name.map(|name| numbers(tensors, name)).transpose()
+        };
+        let part = match find(&tensors)? {
+            Some(mut found) if slot.name.ends_with("word_embeddings.weight") => {
+                if let Some(wider) = wider {
+                    let more = find(&read(wider)?)?;
+                    let more = more.with_context(|| format!("{} has no word embeddings", wider.display()))?;
+                    ensure!(
+                        more.size()[1..] == found.size()[1..],
+                        "{}: its word embeddings have another width",
+                        wider.display()
+                    );
+                    found = Tensor::cat(&[found, more], 0);
+                }
                 let size = found.size();
                 let last = rows.iter().copied().max().unwrap_or(0);
                 ensure!(last < size[0], "the tokenizer has id {last}, the word embeddings {} rows", size[0]);

@@ -104,6 +104,13 @@
 //! `examples/quantize.rs` turns the folder into the embedded format, which `--model-dir` of the examples `analyze` and
 //! `corpus` and `AnalyzerBuilder::model_dir` take.
 //!
+//! # Words
+//!
+//! `vocabulary` (`[model]`) keeps so many of the base's word pieces: those that come up most in the sources and in the
+//! files of `count`, each source weighed by its `words`. A source that says everything ten times over, as the phrases of
+//! a treebank do, pushes the words of others out unless it weighs less. A base that was cut before can be given other
+//! pieces of the vocabulary that it was cut from with `--words-from`, and learns them in the run.
+//!
 //! # The context stage
 //!
 //! With `[context] hidden = n` in the recipe, a bidirectional gated recurrent unit reads the pooled vectors
@@ -165,6 +172,10 @@ pub(crate) struct Options {
     /// Folder with config.json or model.toml, tokenizer.json and model.safetensors to start from.
     #[arg(long)]
     base: PathBuf,
+    /// Folder of the model whose vocabulary that of the base was cut from: the recipe's `vocabulary` is then chosen
+    /// among all of its word pieces, and those that the base lacks come with its embeddings.
+    #[arg(long, value_name = "DIR")]
+    words_from: Option<PathBuf>,
     /// Folder of the run: checkpoints, log, and the finished model.
     #[arg(long)]
     out: PathBuf,

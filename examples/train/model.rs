@@ -36,6 +36,8 @@ pub(crate) struct Network {
     /// Whether to compute with those matrices rounded.
     int8: bool,
     dropout: f64,
+    /// Share of the words that are left out in training: of them only the place is seen.
+    word_dropout: f64,
     /// What the encoder computes in; sums of products are f32 in either.
     kind: Kind,
 }
@@ -48,12 +50,28 @@ impl Network {
         let lookup = |slot: &Slot| slot.group.head || slot.name.ends_with("_embeddings.weight");
         let lookup: Vec<bool> = layout.slots.iter().map(lookup).collect();
         let dense = layout.slots.iter().map(is_dense).collect();
-        Network { config: config.clone(), context, places, lookup, dense, int8: false, dropout, kind }
+        Network {
+            config: config.clone(),
+            context,
+            places,
+            lookup,
+            dense,
+            int8: false,
+            dropout,
+            word_dropout: 0.0,
+            kind,
+        }
     }
 
     /// The network with the matrices of its dense layers rounded as for the int8 engine.
     pub(crate) fn with_int8(mut self, int8: bool) -> Network {
         self.int8 = int8;
+        self
+    }
+
+    /// The network with this share of the words left out in training.
+    pub(crate) fn with_word_dropout(mut self, share: f64) -> Network {
+        self.word_dropout = share;
         self
     }
 
@@ -120,8 +138,12 @@ impl Network {
 
         let size = chunk.ids.size();
         let (rows, tokens) = (size[0], size[1]);
-        let word =
+        let mut word =
             Tensor::embedding(&of("bert.embeddings.word_embeddings.weight"), &chunk.ids, -1, false, false);
+        if train && self.word_dropout > 0.0 {
+            let stays = Tensor::rand([rows, tokens, 1], (Kind::Float, Device::Cpu)).ge(self.word_dropout);
+            word *= stays.to_kind(Kind::Float);
+        }
         let position = of("bert.embeddings.position_embeddings.weight").narrow(0, 0, tokens);
         let token_type = of("bert.embeddings.token_type_embeddings.weight").narrow(0, 0, 1);
         let sum = (word + (position + token_type)).to_kind(self.kind);
@@ -178,6 +200,29 @@ mod tests {
         for (a, b) in numbers(&alone.events).iter().zip(numbers(&beside.events.select(0, 0))) {
             assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn words_are_left_out_in_training_only() {
+        let (network, leaves) = network(0);
+        let ids: Vec<u32> = (0..12).collect();
+        let input = Input::new(&[vec![&ids[..]]]);
+        let run = |share: f64, train: bool| {
+            let mut network = network.clone().with_word_dropout(share);
+            network.dropout = 0.0;
+            tch::manual_seed(9);
+            numbers(&network.forward(&leaves, &input, train).events)
+        };
+        let whole = run(0.0, true);
+        assert_eq!(run(0.5, false), whole);
+        assert_ne!(run(0.5, true), whole);
+        assert_eq!(run(0.5, true), run(0.5, true));
+        // Without any word all sentences of one length are the same.
+        let none = run(1.0, true);
+        let other: Vec<u32> = ids.iter().rev().copied().collect();
+        let mut network = network.clone().with_word_dropout(1.0);
+        network.dropout = 0.0;
+        assert_eq!(numbers(&network.forward(&leaves, &Input::new(&[vec![&other[..]]]), true).events), none);
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub(crate) struct TrainOptions {
     pub(crate) warmup: f64,
     pub(crate) weight_decay: f64,
     pub(crate) dropout: f64,
+    /// Share of the words whose embedding is left out, so that no sentence is known by a word or by heart.
+    pub(crate) word_dropout: f64,
     /// Compute with the matrices of dense layers rounded as for the int8 engine (quantization-aware training). That
     /// engine rounds what goes into the layers, too, which training does not. What is exported stays unrounded.
     pub(crate) int8: bool,
@@ -83,6 +85,7 @@ impl Default for TrainOptions {
             warmup: 0.05,
             weight_decay: 0.01,
             dropout: 0.1,
+            word_dropout: 0.0,
             int8: false,
             clip: 1.0,
             batch_tokens: 1536,
@@ -122,6 +125,10 @@ pub(crate) struct Source {
     /// Weight of each row in the loss.
     #[serde(default = "one")]
     pub(crate) weight: f64,
+    /// How much each word counts when the pieces of the vocabulary are chosen: less than 1 for a large source of another
+    /// kind of text, or for one that says things many times.
+    #[serde(default = "one")]
+    pub(crate) words: f64,
     /// Extra factor on the weight of rows whose sentiment is neutral.
     #[serde(default = "one")]
     pub(crate) neutral_weight: f64,
@@ -188,6 +195,7 @@ impl Recipe {
                 ensure!(value.is_finite() && value > 0.0, "{name}: {key} must be above 0, found {value}");
             }
             check_least(0.0, "neutral_weight", source.neutral_weight).with_context(|| name.to_string())?;
+            check_least(0.0, "words", source.words).with_context(|| name.to_string())?;
             if !(0.0 <= source.from && source.from < source.until && source.until <= 1.0) {
                 bail!("{name}: from {} and until {} must rise within 0..1", source.from, source.until);
             }
@@ -197,6 +205,7 @@ impl Recipe {
         let train = &self.train;
         ensure!((0.0..1.0).contains(&train.warmup), "warmup must be in 0..1");
         ensure!((0.0..1.0).contains(&train.dropout), "dropout must be in 0..1");
+        ensure!((0.0..1.0).contains(&train.word_dropout), "word_dropout must be in 0..1");
         ensure!(train.batch_tokens >= self.model.max_tokens, "batch_tokens must not be below max_tokens");
         ensure!(train.measurements >= 1, "measurements must be 1 or more");
         ensure!(train.passes.is_finite() && train.passes > 0.0, "passes must be above 0");
@@ -261,6 +270,7 @@ mod tests {
             ("[dev]\nstories='d'\n[[source]]\npath='a'\npases=2\n", "pases"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\nneutral_weight=inf\n", "a: neutral_weight"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\nneutral_weight=-1\n", "found -1"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\nwords=-1\n", "a: words"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nclip=0\n", "clip must be above 0"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nclip=nan\n", "clip must be above 0"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nlearning_rate=nan\n", "learning_rate must"),
@@ -271,6 +281,7 @@ mod tests {
             ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nweight_decay=inf\n", "weight_decay must"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\npasses=inf\n", "passes must be above 0"),
             ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nother_names=1.5\n", "other_names must be"),
+            ("[dev]\nstories='d'\n[[source]]\npath='a'\n[train]\nword_dropout=1\n", "word_dropout must be"),
         ] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(want), "{text}: {error}");

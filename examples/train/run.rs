@@ -37,7 +37,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let kind = if options.f32 { Kind::Float } else { Kind::BFloat16 };
     let network =
         Network::new(&setup.config, recipe.context_units(), &setup.layout, recipe.train.dropout, kind)
-            .with_int8(recipe.train.int8);
+            .with_int8(recipe.train.int8)
+            .with_word_dropout(recipe.train.word_dropout);
     let planned = setup.stream.tokens() * recipe.train.passes / 1e6;
     log.say(&format!("{} weights, {planned:.2} M tokens planned", setup.layout.len()));
     let state = match state {
@@ -173,8 +174,14 @@ mod tests {
         fs::write(folder.join("config.json"), config.to_string()).unwrap();
         let vocab: serde_json::Map<String, serde_json::Value> =
             WORDS.iter().enumerate().map(|(id, word)| ((*word).to_owned(), json!(id))).collect();
+        let special: Vec<Value> = (0..4)
+            .map(|id| {
+                json!({"id": id, "content": WORDS[id], "single_word": false, "lstrip": false, "rstrip": false,
+                    "normalized": false, "special": true})
+            })
+            .collect();
         let tokenizer = json!({
-            "version": "1.0", "added_tokens": [],
+            "version": "1.0", "added_tokens": special,
             "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
                 "strip_accents": null, "lowercase": true},
             "pre_tokenizer": {"type": "BertPreTokenizer"},
@@ -239,6 +246,7 @@ mod tests {
             recipe,
             data: folder.to_owned(),
             base: folder.join("base"),
+            words_from: None,
             out: folder.join(out),
             minutes: None,
             resume: false,
@@ -330,6 +338,41 @@ mod tests {
         alone.base = worse.base;
         alone.stop_after = NonZeroUsize::new(1);
         run(&alone).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn words_that_were_cut_come_back_with_their_embeddings() {
+        let folder = folder("words");
+        let with_words = |out: &str, words: usize| {
+            let options = options(&folder, out, "learning_rate = 0.1\n");
+            let text = fs::read_to_string(&options.recipe).unwrap();
+            let text = text.replace("[model]\n", &format!("[model]\nvocabulary = {words}\n"));
+            fs::write(&options.recipe, text).unwrap();
+            options
+        };
+        let narrow = with_words("narrow", 8);
+        run(&narrow).unwrap();
+        let mut wide = with_words("wide", WORDS.len());
+        wide.base = narrow.out.join("model");
+        wide.words_from = Some(narrow.base.clone());
+        fs::create_dir_all(&wide.out).unwrap();
+        let setup = set_up(&wide, &Recipe::read(&wide.recipe).unwrap(), None, &Log::open(&wide.out).unwrap())
+            .unwrap();
+        let table = |folder: &Path| {
+            let tensors = Tensor::read_safetensors(folder.join("model.safetensors")).unwrap();
+            let found = tensors.into_iter().find(|(name, _)| name.ends_with("word_embeddings.weight"));
+            found.unwrap().1.to_kind(Kind::Float)
+        };
+        let views = setup.layout.views(&setup.weights);
+        let (_, words) = views.iter().find(|(name, _)| name.ends_with("word_embeddings.weight")).unwrap();
+        let (kept, cut) = (table(&wide.base), table(&narrow.base));
+        assert_eq!((kept.size()[0], words.size()[0]), (8, WORDS.len() as i64));
+        // "they" is the most frequent word and was kept; "and" was cut.
+        let row = |table: &Tensor, at: i64| Vec::<f32>::try_from(table.get(at)).unwrap();
+        assert_eq!(row(words, 4), row(&kept, 4));
+        assert_ne!(row(words, 4), row(&cut, 4));
+        assert_eq!(row(words, 15), row(&cut, 15));
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -84,14 +84,19 @@ pub(crate) fn set_up(
         vocabulary = parse(&tokenizer_path)?;
     } else {
         vocabulary = parse(&options.base.join("tokenizer.json"))?;
+        if let Some(wide) = &options.words_from {
+            let wider = parse(&wide.join("tokenizer.json"))?;
+            vocabulary = wider.widened_from(&vocabulary).with_context(|| format!("in {}", wide.display()))?;
+        }
         if recipe.model.vocabulary > 0 {
             let whole = vocabulary.rows().len();
-            let trained = sources.iter().flat_map(|(_, examples)| examples.iter().map(|e| e.text.as_str()));
-            let mut counts = vocabulary.count(trained)?;
+            let mut counts = vec![0.0; whole];
+            for (source, examples) in &sources {
+                vocabulary.count(examples.iter().map(|e| e.text.as_str()), source.words, &mut counts)?;
+            }
             for path in &recipe.model.count {
                 let texts = data::read_texts(&at(path))?;
-                let more = vocabulary.count(texts.iter().map(String::as_str))?;
-                counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+                vocabulary.count(texts.iter().map(String::as_str), 1.0, &mut counts)?;
             }
             vocabulary = vocabulary.prune(&counts, recipe.model.vocabulary)?;
             log.say(&format!("vocabulary: {} of {whole} pieces", vocabulary.rows().len()));
@@ -107,7 +112,8 @@ pub(crate) fn set_up(
         }
         None => {
             let path = options.base.join("model.safetensors");
-            let start = load(&path, &layout, vocabulary.rows())?;
+            let wider = options.words_from.as_ref().map(|folder| folder.join("model.safetensors"));
+            let start = load(&path, wider.as_deref(), &layout, vocabulary.rows())?;
             if start.context > 0 && recipe.context_units() == 0 {
                 ensure!(
                     recipe.context.is_some(),
@@ -246,12 +252,12 @@ mod tests {
         assert_eq!(path, folder.join("model.toml"));
         assert_eq!(json["heads"]["events"]["labels"], json!(data::event_labels()));
         let mut config = Config::from_json(&json).unwrap();
-        assert_eq!((config.vocab_size, config.hidden_size, config.num_hidden_layers), (11_150, 384, 6));
+        assert_eq!((config.vocab_size, config.hidden_size, config.num_hidden_layers), (13_500, 384, 6));
         // The words of the shipped model are its int8 numbers times the scale of their row.
         config.num_hidden_layers = 1;
         let layout = Layout::new(&config, 0);
-        let rows: Vec<i64> = (0..11_150).rev().collect();
-        let start = load(&folder.join("model.safetensors"), &layout, &rows).unwrap();
+        let rows: Vec<i64> = (0..13_500).rev().collect();
+        let start = load(&folder.join("model.safetensors"), None, &layout, &rows).unwrap();
         assert!(start.has_heads && start.context == 64);
         let stored = Tensor::read_safetensors(folder.join("model.safetensors")).unwrap();
         let stored = |name: &str| {
@@ -263,7 +269,7 @@ mod tests {
             let (_, found) =
                 layout.views(&start.weights).into_iter().find(|(other, _)| other == name).unwrap();
             let last = found.size()[0] - 1;
-            let row = if name.contains("word") { 11_150 - 1 - last } else { last };
+            let row = if name.contains("word") { 13_500 - 1 - last } else { last };
             let scale = stored(&format!("{name}.scale")).double_value(&[row]);
             let (found, whole) = (found.double_value(&[last, 3]), stored(name).double_value(&[row, 3]));
             assert!((found - whole * scale).abs() < 1e-6, "{name}: {found}, {whole} times {scale}");

@@ -1,5 +1,7 @@
 //! Cutting a word-piece vocabulary down to what the texts use.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
@@ -38,24 +40,56 @@ impl Vocabulary {
         &self.rows
     }
 
-    /// How often each id comes up in the texts, special tokens left out.
-    pub(crate) fn count<'t>(&self, texts: impl Iterator<Item = &'t str>) -> Result<Vec<u64>> {
-        let mut counts = vec![0; self.rows.len()];
+    /// Adds `weight` to the count of an id each time that it comes up in the texts, special tokens left out.
+    pub(crate) fn count<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t str>,
+        weight: f64,
+        counts: &mut [f64],
+    ) -> Result<()> {
         for text in texts {
             let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| anyhow!("{error}"))?;
             for &id in encoding.get_ids() {
-                counts[id as usize] += 1;
+                counts[id as usize] += weight;
             }
         }
-        Ok(counts)
+        Ok(())
     }
 
-    /// Keeps the special tokens, all single characters (at the start of a word and within one), and the
-    /// most frequent of the other pieces up to `size` in all. Pieces that never come up are not kept.
+    /// The pieces by id.
+    fn pieces(&self) -> Result<Vec<&str>> {
+        let vocab = self.json["model"]["vocab"].as_object().context("tokenizer has no model.vocab")?;
+        let mut pieces = vec![""; vocab.len()];
+        for (piece, id) in vocab {
+            let id = id.as_u64().and_then(|id| pieces.get_mut(id as usize));
+            *id.with_context(|| format!("id of {piece:?}"))? = piece;
+        }
+        Ok(pieces)
+    }
+
+    /// This vocabulary with the embedding rows of `narrow`, which was cut from it, for its pieces; the others have rows
+    /// beyond those of `narrow`, in the order of this vocabulary.
+    pub(crate) fn widened_from(mut self, narrow: &Vocabulary) -> Result<Vocabulary> {
+        let known = narrow.pieces()?;
+        let known: HashMap<&str, i64> = known.into_iter().zip(narrow.rows.iter().copied()).collect();
+        let beyond = narrow.rows.len() as i64;
+        let pieces = self.pieces()?;
+        let found = pieces.iter().filter(|&piece| known.contains_key(piece)).count();
+        ensure!(found == known.len(), "{} pieces of the base are not in it", known.len() - found);
+        let rows = pieces
+            .iter()
+            .zip(&self.rows)
+            .map(|(piece, row)| known.get(piece).copied().unwrap_or(beyond + row));
+        self.rows = rows.collect();
+        Ok(self)
+    }
+
+    /// Keeps the special tokens, all single characters (at the start of a word and within one) that are ASCII or come
+    /// up, and of the other pieces those that count most, up to `size` in all. Pieces that never come up are not kept.
     ///
     /// A word whose piece went is spelled with shorter ones: single characters stay so that it does not
     /// become unknown. Ids keep their order.
-    pub(crate) fn prune(&self, counts: &[u64], size: usize) -> Result<Vocabulary> {
+    pub(crate) fn prune(&self, counts: &[f64], size: usize) -> Result<Vocabulary> {
         let special: Vec<&str> = self.json["added_tokens"]
             .as_array()
             .map(|tokens| tokens.iter().filter_map(|token| token["content"].as_str()).collect())
@@ -67,13 +101,17 @@ impl Vocabulary {
             ensure!(id < counts.len(), "id {id} of {piece:?} is beyond the vocabulary of {}", counts.len());
             pieces.push((piece, id));
         }
-        let must = |piece: &str| {
-            special.contains(&piece) || piece.strip_prefix("##").unwrap_or(piece).chars().count() == 1
+        let must = |&(piece, id): &(&str, usize)| {
+            let single = piece.strip_prefix("##").unwrap_or(piece).chars().count() == 1;
+            special.contains(&piece) || single && (piece.is_ascii() || counts[id] > 0.0)
         };
-        pieces.sort_by_key(|&(piece, id)| (!must(piece), std::cmp::Reverse(counts[id]), id));
-        let required = pieces.iter().filter(|(piece, _)| must(piece)).count();
+        pieces.retain(|piece| must(piece) || counts[piece.1] > 0.0);
+        pieces.sort_by(|a, b| {
+            let by_count = counts[b.1].total_cmp(&counts[a.1]);
+            must(b).cmp(&must(a)).then(by_count).then(a.1.cmp(&b.1))
+        });
+        let required = pieces.iter().filter(|&piece| must(piece)).count();
         pieces.truncate(size.max(required));
-        pieces.retain(|&(piece, id)| must(piece) || counts[id] > 0);
         pieces.sort_by_key(|&(_, id)| id);
 
         let mut vocab = Map::new();
@@ -158,7 +196,8 @@ mod tests {
     fn what_is_not_used_goes_and_no_word_becomes_unknown() {
         let whole = vocabulary();
         assert_eq!(pieces(&whole, "Refund a delay"), ["[CLS]", "refund", "a", "delay", "[SEP]"]);
-        let counts = whole.count(["refund a", "re refund re"].into_iter()).unwrap();
+        let mut counts = vec![0.0; whole.rows().len()];
+        whole.count(["refund a", "re refund re"].into_iter(), 1.0, &mut counts).unwrap();
         // 9 must stay (special tokens, single characters); of the rest only the most frequent fits.
         let cut = whole.prune(&counts, 10).unwrap();
         assert_eq!(cut.rows(), [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]);
@@ -171,9 +210,50 @@ mod tests {
     #[test]
     fn a_piece_that_goes_is_spelled_with_shorter_ones() {
         let whole = vocabulary();
-        let mut counts = vec![0; 13];
-        counts[5] = 9;
+        let mut counts = vec![0.0; 13];
+        counts[5] = 9.0;
         let cut = whole.prune(&counts, 10).unwrap();
         assert_eq!(pieces(&cut, "refund"), ["[CLS]", "re", "##f", "##u", "##n", "##d", "[SEP]"]);
+    }
+
+    #[test]
+    fn characters_that_never_come_up_go_unless_they_are_ascii() {
+        let mut json = vocabulary().json;
+        let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+        for piece in ["é", "謝", "##ß"] {
+            vocab.insert(piece.to_owned(), Value::from(vocab.len()));
+        }
+        json["normalizer"]["strip_accents"] = Value::from(false);
+        let whole = Vocabulary::parse(json.to_string().as_bytes()).unwrap();
+        let mut counts = vec![0.0; whole.rows().len()];
+        whole.count(["é refund"].into_iter(), 1.0, &mut counts).unwrap();
+        let cut = whole.prune(&counts, 100).unwrap();
+        assert_eq!(cut.rows(), [0, 1, 2, 3, 4, 7, 8, 9, 10, 11, 13]);
+        assert_eq!(pieces(&cut, "謝 é"), ["[CLS]", "[UNK]", "é", "[SEP]"]);
+    }
+
+    #[test]
+    fn texts_count_by_their_weight() {
+        let whole = vocabulary();
+        let mut counts = vec![0.0; whole.rows().len()];
+        whole.count(["refund refund refund"].into_iter(), 0.5, &mut counts).unwrap();
+        whole.count(["delay delay"].into_iter(), 1.0, &mut counts).unwrap();
+        assert_eq!((counts[4], counts[12]), (1.5, 2.0));
+        let cut = whole.prune(&counts, 10).unwrap();
+        assert!(cut.rows().contains(&12) && !cut.rows().contains(&4));
+    }
+
+    #[test]
+    fn pieces_come_back_from_the_vocabulary_that_one_was_cut_from() {
+        let whole = vocabulary();
+        let mut counts = vec![0.0; 13];
+        counts[5] = 9.0;
+        let cut = Vocabulary::parse(&whole.prune(&counts, 10).unwrap().to_json().unwrap()).unwrap();
+        assert_eq!(cut.rows().len(), 10);
+        let wide = vocabulary().widened_from(&cut).unwrap();
+        // Ids of the wide one; rows of the cut one where it has the piece, else behind them.
+        assert_eq!(wide.rows(), [0, 1, 2, 3, 14, 4, 16, 5, 6, 7, 8, 9, 22]);
+        let error = cut.widened_from(&vocabulary()).err().unwrap().to_string();
+        assert!(error.contains("3 pieces of the base are not in it"), "{error}");
     }
 }
