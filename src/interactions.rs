@@ -124,6 +124,9 @@ fn tells_events(story: &Story<'_>, episode: &Episode) -> bool {
     })
 }
 
+/// Least confidence of an event that makes an answer a tale.
+const SURE: f32 = 0.3;
+
 /// What somebody who answers tells of their own dealings, if they do: something happened to them, and the provider did
 /// something in it. Applause, advice and shop talk ("our team", "I manage a call centre") are no dealings.
 fn own_tale(story: &Story<'_>, segments: &[usize]) -> Option<Episode> {
@@ -133,6 +136,7 @@ fn own_tale(story: &Story<'_>, segments: &[usize]) -> Option<Episode> {
         let from = story.events.partition_point(|event| event.sentence().index() < at);
         story.events[from..].iter().take_while(|event| event.sentence().index() == at).any(|event| {
             event.status() != Status::Unreal
+                && event.confidence() >= SURE
                 && !matches!(event.event_type().group(), EventGroup::Customer | EventGroup::Custom)
         })
     };

@@ -103,6 +103,9 @@ static CONTRASTS: LazyLock<Regex> = LazyLock::new(|| {
 /// Sentences that a tale must have to stand alone, one fewer where it names a known company, and sentences with events.
 const SENTENCES: usize = 2;
 
+/// So many events in one sentence on a known company are a tale.
+const MUCH: usize = 3;
+
 /// Splits the segments that one author tells. Segments left out tell of no interaction.
 pub(super) fn split(story: &Story<'_>, names: &Names, segments: &[usize]) -> Vec<Episode> {
     let told = strip_lessons(story, segments);
@@ -248,12 +251,15 @@ fn line<'t>(story: &Story<'t>, at: usize) -> Cow<'t, str> {
     }
 }
 
-fn has_event(story: &Story<'_>, at: usize) -> bool {
+/// What a segment says to have happened, or not to have.
+fn events<'s>(story: &Story<'s>, at: usize) -> impl Iterator<Item = &'s Event> {
     let from = story.events.partition_point(|event| event.sentence().index() < at);
-    story.events[from..]
-        .iter()
-        .take_while(|event| event.sentence().index() == at)
-        .any(|event| event.status() != Status::Unreal && event.event_type().group() != EventGroup::Custom)
+    let here = story.events[from..].iter().take_while(move |event| event.sentence().index() == at);
+    here.filter(|event| event.status() != Status::Unreal && event.event_type().group() != EventGroup::Custom)
+}
+
+fn has_event(story: &Story<'_>, at: usize) -> bool {
+    events(story, at).next().is_some()
 }
 
 /// The failures that these segments tell of, but for those that a recovery follows there.
@@ -369,11 +375,11 @@ fn returns(story: &Story<'_>, at: usize, mention: Span) -> bool {
     {
         return false;
     }
+    // "at an Apple Genius Bar"
+    let mut words = before.split_whitespace().rev().map(str::to_lowercase).peekable();
+    words.next_if(|word| matches!(&**word, "a" | "an" | "the"));
     before.split_whitespace().count() <= EARLY
-        || before
-            .split_whitespace()
-            .next_back()
-            .is_some_and(|word| BACK_TO.contains(&word.to_lowercase().as_str()))
+        || words.next().is_some_and(|word| BACK_TO.contains(&word.as_str()))
 }
 
 /// "Her Colt bag was stolen": what was once bought from a shop, and nothing that the shop does. A manufacturer
@@ -565,10 +571,13 @@ fn contrasted(story: &Story<'_>, names: &Names, kept: &[Episode]) -> bool {
 /// trouble are one experience.
 fn keep(story: &Story<'_>, names: &Names, tales: Vec<Tale>, labelled: bool) -> Vec<Episode> {
     let stands = |tale: &Tale| {
-        let events = tale.episode.segments.iter().filter(|&&at| has_event(story, at)).count();
+        let events: Vec<usize> = tale.episode.segments.iter().map(|&at| events(story, at).count()).collect();
+        let telling = events.iter().filter(|&&events| events > 0).count();
         let known = tale.episode.name.is_some_and(|name| names.all[name].company.is_some());
         let long = tale.episode.segments.len() + usize::from(known) > SENTENCES;
-        tale.label.is_some() && events > 0 || long && events >= SENTENCES
+        // One sentence may say all that happened.
+        let told = telling >= SENTENCES || known && events.iter().any(|&events| events >= MUCH);
+        tale.label.is_some() && telling > 0 || long && told
     };
     let (kept, small): (Vec<Tale>, Vec<Tale>) = tales.into_iter().partition(stands);
     let cued = kept.len() > 1 && kept.iter().any(|tale| tale.cued);

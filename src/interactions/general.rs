@@ -115,7 +115,7 @@ fn lines<'t>(
         .collect()
 }
 
-/// Who warns or recommends is speaking of the provider, in whatever tense.
+/// Who warns or recommends is speaking of the provider, in whatever tense. A title may only seem to.
 fn stays(lines: &mut [Line<'_>], events: &[Event]) {
     for event in events {
         let verdict = matches!(event.event_type(), EventType::Churn | EventType::Loyalty)
@@ -124,7 +124,9 @@ fn stays(lines: &mut [Line<'_>], events: &[Event]) {
             && event.confidence() >= SURE
             && let Ok(at) = lines.binary_search_by_key(&event.sentence().index(), |line| line.at)
         {
-            lines[at].cues.concrete = true;
+            let alone = lines.get(at + 1).is_some_and(|next| next.block != lines[at].block);
+            let title = at == 0 && alone && lines[at].cues.words < SHORT;
+            lines[at].cues.concrete |= !title;
         }
     }
 }

@@ -31,7 +31,8 @@ pub enum Flag {
     /// The story is parted before a failure that no recovery answers, in its own sentence or later. The part
     /// before it tells of something done well and speaks for the provider; the part from there on speaks
     /// against it. How a part speaks is the mean of its sentences' sentiment and its events' signs, each by
-    /// its weight (none for a failure that was answered), so praise that is said again later ("until then they
+    /// its weight (none for a failure that was answered; half of it before the first praise, where a story may say ahead
+    /// of time how it ended), so praise that is said again later ("until then they
     /// had been wonderful") softens the second part and does not hide it. Not where the customer says from
     /// there on that they stay or recommend, and never together with [`Flag::ServiceRecovery`].
     DroppedBall,
@@ -65,6 +66,9 @@ const GOOD: f64 = 0.1;
 
 /// Pulls the level of a part towards 0 as this much neutral evidence would.
 const PRIOR: f64 = 0.5;
+
+/// What is told before the first praise counts so much in the part before a turn.
+const AHEAD: f64 = 0.5;
 
 /// Flags of the interaction that holds the events at `members`, sorted.
 pub(super) fn flags(
@@ -118,6 +122,10 @@ impl Standing {
         Standing { signed: self.signed + other.signed, mass: self.mass + other.mass }
     }
 
+    fn times(self, share: f64) -> Standing {
+        Standing { signed: self.signed * share, mass: self.mass * share }
+    }
+
     /// −1..=1.
     fn level(self) -> f64 {
         self.signed / (self.mass + PRIOR)
@@ -169,6 +177,7 @@ fn dropped(events: &[Event], members: &[usize], mended: &[&Link], tone: &Reading
         .max();
     let mut voices: Vec<Voice> = sentences.chain(told).collect();
     voices.sort_by_key(|voice| voice.sentence);
+    let opening = voices.iter().find(|voice| voice.praise).map(|voice| voice.sentence);
 
     // What is told from each sentence on, added up from the end.
     let mut rest = Standing::default();
@@ -185,7 +194,9 @@ fn dropped(events: &[Event], members: &[usize], mended: &[&Link], tone: &Reading
         if turn && praised && before.level() > GOOD && after[from].level() < 0.0 {
             return true;
         }
-        before = part.iter().fold(before, |sum, voice| sum.add(voice.standing));
+        // What stands before the first praise says ahead of time how it ended ("then they dropped the ball").
+        let share = if opening.is_some_and(|opening| part[0].sentence < opening) { AHEAD } else { 1.0 };
+        before = part.iter().fold(before, |sum, voice| sum.add(voice.standing.times(share)));
         praised |= part.iter().any(|voice| voice.praise);
         from += part.len();
     }
