@@ -9,17 +9,11 @@ use std::process::{Command, Output, Stdio};
 use amends::output::Record;
 use serde_json::Value;
 
-/// The example that `cargo test` has built beside this test.
+#[path = "support/examples.rs"]
+mod examples;
+
 fn analyze() -> Command {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.extend(["examples", "analyze"]);
-    path.set_extension(std::env::consts::EXE_EXTENSION);
-    assert!(path.exists(), "{} is not built: run `cargo test` or `cargo build --examples`", path.display());
-    let mut command = Command::new(path);
-    command.env("NO_COLOR", "1").stdin(Stdio::null());
-    command
+    examples::command("analyze")
 }
 
 /// A folder that goes away with the test.
@@ -245,7 +239,8 @@ fn checkpoints_run_on_libtorch() {
     let story = folder.write("a.txt", b"They lost my bag and nobody apologised. A week later it came.");
     let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch").join(name);
     let run = |name: &str, options: &[&str]| {
-        analyze().arg("--torch-dir").arg(fixture(name)).args(options).arg(&story).output().unwrap()
+        let mut command = examples::embedded("analyze");
+        command.arg("--torch-dir").arg(fixture(name)).args(options).arg(&story).output().unwrap()
     };
     let sentiments = |name: &str, options: &[&str]| -> Vec<[f64; 3]> {
         let output = run(name, options);
@@ -284,7 +279,7 @@ fn checkpoints_run_on_libtorch() {
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert!(message.contains(wanted), "{message}");
     }
-    let output = analyze().args(["--neutral-band", "0.2"]).arg(&story).output().unwrap();
+    let output = examples::embedded("analyze").args(["--neutral-band", "0.2"]).arg(&story).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--torch-dir"));
 }

@@ -1,8 +1,8 @@
 //! Texts that nobody wrote to be read: huge, degenerate, broken. Every one has a result that keeps the promises, and
 //! costs work in proportion to its length.
 //!
-//! The engine is one without a model, so that the pipeline around it is what is measured. What takes long runs with
-//! `cargo test --release --test hostile -- --ignored`.
+//! The engine is one without a model, so that the pipeline around it is what is measured; what the back ends make of such
+//! texts is tried on shorter ones. What takes long runs with `cargo test --release --test hostile -- --ignored`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of tests
 
 use std::fmt::Write as _;
@@ -12,6 +12,9 @@ use std::time::Instant;
 use amends::output::Record;
 use amends::{AnalyzeErrorKind, Analyzer, Limits, Warning};
 
+#[cfg(feature = "embedded")]
+#[path = "support/back_ends.rs"]
+mod back_ends;
 #[path = "support/counting.rs"]
 mod counting;
 #[path = "support/promises.rs"]
@@ -141,6 +144,21 @@ fn repeated_units_keep_the_promises() {
             check(&unit.repeat(times));
         }
         check(&format!("They never called. {} Nobody apologised.", unit.repeat(500)));
+    }
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn every_back_end_keeps_the_promises() {
+    for back_ends::BackEnd { name, analyzer } in &*back_ends::ALL {
+        for (what, unit) in UNITS {
+            println!("{name}: {what}");
+            for text in
+                [unit.repeat(60), format!("They never called. {} Nobody apologised.", unit.repeat(20))]
+            {
+                promises::check(&text, &analyzer.analyze(&text).unwrap());
+            }
+        }
     }
 }
 

@@ -1,16 +1,16 @@
-//! What the score promises of events and sentiments, tried on whole stories: words in, score out, through the embedded
-//! model. `tests/score.rs` proves it of the score alone, where padding changes nothing at all; here the model reads
+//! What the score promises of events and sentiments, tried on whole stories: words in, score out, through the shipped
+//! model on every back end. `tests/score.rs` proves it of the score alone, where padding changes nothing at all; here the model reads
 //! sentences anew beside others, so that the bound is measured and not derived.
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of tests
-
-use std::sync::LazyLock;
 
 use amends::{Analyzer, Boilerplate};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-static ANALYZER: LazyLock<Analyzer> = LazyLock::new(|| Analyzer::embedded().unwrap());
+#[path = "support/back_ends.rs"]
+mod back_ends;
+use back_ends::BackEnd;
 
 /// What a story begins with.
 const OPENING: &str = "The kettle that I had bought from Corvin Kitchens stopped working after a week.";
@@ -42,8 +42,8 @@ const PADDING: [&str; 7] = [
 ];
 
 /// The score of a story that holds one interaction, or `None` where the text is taken for several.
-fn score(text: &str) -> Option<f64> {
-    match ANALYZER.analyze(text).unwrap().interactions() {
+fn score(analyzer: &Analyzer, text: &str) -> Option<f64> {
+    match analyzer.analyze(text).unwrap().interactions() {
         [one] => Some(one.score().value()),
         _ => None,
     }
@@ -78,25 +78,34 @@ proptest! {
         padding in prop::sample::select(PADDING.to_vec()),
         place in 1..7usize,
     ) {
-        let before = score(&story.join(" ")).unwrap();
         let mut padded = story.clone();
         padded.insert(place.min(story.len()), padding);
-        let after = score(&padded.join(" "));
-        println!("{:+.3} {padded:?}", after.unwrap_or(f64::NAN) - before);
-        prop_assert!(after.is_some_and(|after| (after - before).abs() <= FEW), "{before} -> {after:?}: {padded:?}");
+        for BackEnd { name, analyzer } in &*back_ends::ALL {
+            let before = score(analyzer, &story.join(" ")).unwrap();
+            let after = score(analyzer, &padded.join(" "));
+            println!("{:+.3} {name} {padded:?}", after.unwrap_or(f64::NAN) - before);
+            prop_assert!(
+                after.is_some_and(|after| (after - before).abs() <= FEW),
+                "{name}: {before} -> {after:?}: {padded:?}"
+            );
+        }
     }
 
     #[test]
     fn a_repeated_paragraph_does_not_raise_the_score(story in any_story()) {
         let paragraph = story.join(" ");
-        let before = score(&paragraph).unwrap();
         let twice = format!("{paragraph}\n\n{paragraph}");
-        let after = score(&twice);
-        println!("{:+.3} {story:?}", after.unwrap_or(f64::NAN) - before);
-        prop_assert!(after.is_some_and(|after| after <= before + 1e-9), "{before} -> {after:?}: {story:?}");
-        // Nor does it lower it: the second telling is told from the first, and left out.
-        let analysis = ANALYZER.analyze(&twice).unwrap();
-        let repeats = analysis.sentences().iter().filter(|s| s.boilerplate() == Some(Boilerplate::Repeat));
-        prop_assert_eq!(repeats.count(), story.len());
+        for BackEnd { name, analyzer } in &*back_ends::ALL {
+            let (before, after) = (score(analyzer, &paragraph).unwrap(), score(analyzer, &twice));
+            println!("{:+.3} {name} {story:?}", after.unwrap_or(f64::NAN) - before);
+            prop_assert!(
+                after.is_some_and(|after| after <= before + 1e-9),
+                "{name}: {before} -> {after:?}: {story:?}"
+            );
+            // Nor does it lower it: the second telling is told from the first, and left out.
+            let analysis = analyzer.analyze(&twice).unwrap();
+            let repeats = analysis.sentences().iter().filter(|s| s.boilerplate() == Some(Boilerplate::Repeat));
+            prop_assert_eq!(repeats.count(), story.len());
+        }
     }
 }

@@ -9,6 +9,10 @@ mod checks;
 
 fn run(target: &str) {
     let (_, check) = checks::TARGETS.into_iter().find(|(name, _)| *name == target).unwrap();
+    run_with(target, check);
+}
+
+fn run_with(target: &str, check: impl Fn(&[u8])) {
     let seeds = checks::seeds(target);
     assert!(seeds.len() >= 3, "{} seeds for {target}", seeds.len());
     for (name, seed) in seeds {
@@ -39,6 +43,16 @@ fn front_door() {
 #[test]
 fn embedded() {
     run("embedded");
+}
+
+/// The seeds of the embedded model.
+#[cfg(feature = "rust-bert")]
+#[test]
+fn libtorch() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/data/model");
+    let analyzer =
+        amends::Analyzer::builder().torch_dir(folder, amends::TorchOptions::new()).build().unwrap();
+    run_with("embedded", |data| checks::promised(&analyzer, data));
 }
 
 #[test]

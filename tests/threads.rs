@@ -10,6 +10,10 @@ use amends::summary::*;
 use amends::*;
 use rayon::prelude::*;
 
+#[cfg(feature = "embedded")]
+#[path = "support/back_ends.rs"]
+mod back_ends;
+#[cfg(not(feature = "embedded"))]
 #[path = "support/counting.rs"]
 mod counting;
 
@@ -135,13 +139,12 @@ const _: () = {
     plain::<TorchPrecision>();
 };
 
-/// The embedded model where the build has it, else an engine without one.
-static ANALYZER: LazyLock<Analyzer> = LazyLock::new(|| {
-    if cfg!(feature = "embedded") {
-        Analyzer::embedded().unwrap()
-    } else {
-        counting::analyzer().0.build().unwrap()
-    }
+/// The shipped model on every back end where the build has it, else an engine without one.
+static ANALYZERS: LazyLock<Vec<Analyzer>> = LazyLock::new(|| {
+    #[cfg(feature = "embedded")]
+    return back_ends::load().into_iter().map(|end| end.analyzer).collect();
+    #[cfg(not(feature = "embedded"))]
+    vec![counting::analyzer().0.build().unwrap()]
 });
 
 const STORIES: [&str; 3] = [
@@ -150,16 +153,21 @@ const STORIES: [&str; 3] = [
     "",
 ];
 
-static EXPECTED: LazyLock<Vec<Analysis>> =
-    LazyLock::new(|| STORIES.iter().map(|story| ANALYZER.analyze(*story).unwrap()).collect());
+/// What each of [`ANALYZERS`] says of each story.
+static EXPECTED: LazyLock<Vec<Vec<Analysis>>> = LazyLock::new(|| {
+    let all = |analyzer: &Analyzer| STORIES.iter().map(|story| analyzer.analyze(*story).unwrap()).collect();
+    ANALYZERS.iter().map(all).collect()
+});
 
 /// A batch gives what single stories gave.
 #[track_caller]
 fn as_expected() {
-    let found = ANALYZER.analyze_batch(&STORIES.map(Document::new));
-    assert_eq!((found.len(), EXPECTED.len()), (STORIES.len(), STORIES.len()));
-    for (found, expected) in found.into_iter().zip(&*EXPECTED) {
-        assert_eq!(found.unwrap(), *expected);
+    for (analyzer, expected) in ANALYZERS.iter().zip(&*EXPECTED) {
+        let found = analyzer.analyze_batch(&STORIES.map(Document::new));
+        assert_eq!((found.len(), expected.len()), (STORIES.len(), STORIES.len()));
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert_eq!(found.unwrap(), *expected);
+        }
     }
 }
 
@@ -246,10 +254,10 @@ impl AsStory for Panicking {
 #[test]
 fn a_panic_of_the_caller_leaves_the_analyzer_whole() {
     ends(|| {
-        for _ in 0..3 {
+        for analyzer in ANALYZERS.iter().cycle().take(3 * ANALYZERS.len()) {
             let caught = std::thread::spawn(|| {
                 let stories = (0..10).map(|_| Panicking);
-                ANALYZER.analyze_iter(stories).for_each(|(_, found)| assert!(found.is_ok()));
+                analyzer.analyze_iter(stories).for_each(|(_, found)| assert!(found.is_ok()));
             });
             assert!(caught.join().is_err());
             as_expected();

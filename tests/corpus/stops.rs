@@ -244,7 +244,7 @@ fn closed_standard_output_is_said() {
     let input = folder.write("in.jsonl", rows(3));
     let output = Command::new("bash")
         .args(["-c", "exec \"$@\" >&-", "bash"])
-        .arg(example())
+        .arg(examples::path("corpus"))
         .arg(input)
         .output()
         .unwrap();

@@ -314,7 +314,8 @@ fn a_checkpoint_on_libtorch_reads_a_table() {
     let input = folder.write("rows.jsonl", as_jsonl());
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torch/distilbert");
     let run = |options: &[&str]| {
-        corpus().args(COLUMNS).args(["--torch-dir", fixture]).args(options).arg(&input).output().unwrap()
+        let mut command = examples::embedded("corpus");
+        command.args(COLUMNS).args(["--torch-dir", fixture]).args(options).arg(&input).output().unwrap()
     };
     let output = run(&["--torch-labels", "negative,positive", "--neutral-band", "0"]);
     status(&output, 0);

@@ -66,7 +66,8 @@ pub(crate) fn embedded(data: &[u8]) {
     promised(&ANALYZER, data);
 }
 
-fn promised(analyzer: &Analyzer, data: &[u8]) {
+/// An analysis keeps its promises, and its JSON says the same.
+pub(crate) fn promised(analyzer: &Analyzer, data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let document = Document::new(&text);
     let analysis = analyzer.analyze(document.clone()).unwrap();
