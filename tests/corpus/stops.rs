@@ -90,13 +90,22 @@ fn kill(name: &str, kills: usize) {
     while killed < kills || runs == 0 {
         let out = format!("run{runs}");
         loop {
+            let len = || std::fs::metadata(wanted.folder.path(&out)).map_or(0, |file| file.len());
+            let before = len();
             let mut child = wanted.resumed_on(&out, ["1", "4"][runs % 2]).spawn().unwrap();
-            let until = std::time::Instant::now() + Duration::from_micros(draws.below(whole * 5 / 4) as u64);
+            // Every other kill waits for a first row, so that many hit the work however long the start takes.
+            let wait = Duration::from_micros(draws.below(whole * 5 / 4) as u64);
+            let mut until = (killed % 2 == 0).then(|| std::time::Instant::now() + wait);
             let status = loop {
                 match child.try_wait().unwrap() {
                     Some(status) => break Some(status),
-                    None if std::time::Instant::now() < until || killed >= kills => {
+                    None if until.is_none_or(|until| std::time::Instant::now() < until)
+                        || killed >= kills =>
+                    {
                         std::thread::sleep(Duration::from_micros(500));
+                        if until.is_none() && len() > before {
+                            until = Some(std::time::Instant::now() + wait / 50);
+                        }
                     }
                     None => {
                         child.kill().unwrap();
